@@ -1,0 +1,142 @@
+//! What a step may contain: its size, and where a request may go.
+//!
+//! **Invariant:** a step that leaves this crate asks for nothing the manifest did not announce.
+//! The operator's grant may be narrower; whoever sends the request checks that too.
+
+use url::Url;
+
+use crate::limits::StepLimits;
+use crate::types::{Answer, Body, HttpRequest, Manifest, Meta, Outcome, Step};
+
+/// Checks a step against the limits and against the plugin's own manifest. The error says which
+/// rule was broken.
+pub fn check_step(
+    step: &Step,
+    manifest: &Manifest,
+    limits: &StepLimits,
+    allow_http: bool,
+) -> Result<(), String> {
+    match step {
+        Step::Fetch { state, request } => {
+            at_most("state", state.len(), limits.state_bytes, "bytes")?;
+            check_request(request, manifest, limits, allow_http)
+        }
+        Step::Pause { state, delay_ms } => {
+            at_most("state", state.len(), limits.state_bytes, "bytes")?;
+            let longest = usize::try_from(limits.pause.as_millis()).unwrap_or(usize::MAX);
+            at_most("pause", *delay_ms as usize, longest, "ms")
+        }
+        Step::Done(Outcome::Answered(answer)) => check_answer(answer, limits),
+        Step::Done(Outcome::Absent(absent)) => {
+            check_meta(&absent.meta, limits)?;
+            at_most("meta", meta_bytes(&absent.meta), limits.other_bytes, "bytes")
+        }
+        Step::Failed(failure) => {
+            let bytes = failure.message.len() + text(failure.provider_code.as_ref());
+            at_most("failure", bytes, limits.pairs_bytes, "bytes")
+        }
+    }
+}
+
+/// Checks one request: https, an announced host, announced credentials on their own hosts.
+pub fn check_request(
+    request: &HttpRequest,
+    manifest: &Manifest,
+    limits: &StepLimits,
+    allow_http: bool,
+) -> Result<(), String> {
+    at_most("url", request.url.len(), limits.url_bytes, "bytes")?;
+    let host = check_url(&request.url, allow_http)?;
+    if !manifest.allowed_hosts.contains(&host) {
+        return Err(format!("{host} is not in the manifest's allowed-hosts"));
+    }
+    at_most("query", request.query.len(), limits.pairs, "parameters")?;
+    at_most("headers", request.headers.len(), limits.pairs, "headers")?;
+    let body = request.body.as_ref().map_or(0, Body::len);
+    at_most("body", body, limits.request_body_bytes, "bytes")?;
+    let mut bytes = 0;
+    for (name, value) in request.query.iter().chain(&request.headers) {
+        bytes += name.len() + value.text_len();
+        if let Some(secret) = value.secret() {
+            check_secret(secret, &host, manifest)?;
+        }
+    }
+    at_most("query and headers", bytes, limits.pairs_bytes, "bytes")
+}
+
+fn check_url(text: &str, allow_http: bool) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
+    if url.scheme() != "https" && !(allow_http && url.scheme() == "http") {
+        return Err(format!("the URL's scheme is {:?}: only https is allowed", url.scheme()));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("the URL has user info: credentials are named, not written".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("the URL has a query or fragment: parameters go into `query`".to_owned());
+    }
+    if url.port().is_some() && !allow_http {
+        return Err("the URL names a port: only the default port is allowed".to_owned());
+    }
+    url.host_str().map(str::to_owned).ok_or_else(|| format!("{text:?} has no host"))
+}
+
+fn check_secret(name: &str, host: &str, manifest: &Manifest) -> Result<(), String> {
+    let Some(request) = manifest.credentials.iter().find(|request| request.name == name) else {
+        return Err(format!("the credential {name:?} is not in the manifest"));
+    };
+    if request.hosts.iter().any(|bound| bound == host) {
+        Ok(())
+    } else {
+        Err(format!("the credential {name:?} is not for {host}"))
+    }
+}
+
+fn check_answer(answer: &Answer, limits: &StepLimits) -> Result<(), String> {
+    at_most("text", answer.text.len(), limits.text_bytes, "bytes")?;
+    at_most("citations", answer.citations.len(), limits.citations, "items")?;
+    at_most("related questions", answer.related_questions.len(), limits.list, "items")?;
+    check_meta(&answer.meta, limits)?;
+    let citations = answer.citations.iter().map(|citation| {
+        let optional = [&citation.title, &citation.snippet, &citation.published];
+        let optional: usize = optional.into_iter().map(|field| text(field.as_ref())).sum();
+        citation.url.len() + optional + texts(&citation.markers)
+    });
+    let bytes = citations.sum::<usize>() + texts(&answer.related_questions);
+    at_most("answer", bytes + meta_bytes(&answer.meta), limits.other_bytes, "bytes")?;
+    match answer.citations.iter().find(|citation| citation.markers.len() > limits.list) {
+        Some(citation) => Err(format!("citation {} has too many markers", citation.position)),
+        None => Ok(()),
+    }
+}
+
+fn check_meta(meta: &Meta, limits: &StepLimits) -> Result<(), String> {
+    at_most("queries", meta.queries.len(), limits.list, "items")?;
+    at_most("warnings", meta.warnings.len(), limits.list, "items")?;
+    at_most("extra", meta.extra.len(), limits.list, "items")
+}
+
+fn meta_bytes(meta: &Meta) -> usize {
+    let Meta { surface, requested_model, served_model, request_id, location_used, .. } = meta;
+    let optional = [requested_model, served_model, request_id, location_used];
+    surface.len()
+        + optional.into_iter().map(|field| text(field.as_ref())).sum::<usize>()
+        + texts(&meta.queries)
+        + texts(&meta.warnings)
+        + meta.extra.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
+}
+
+fn at_most(what: &str, size: usize, limit: usize, unit: &str) -> Result<(), String> {
+    if size <= limit {
+        return Ok(());
+    }
+    Err(format!("{what} has {size} {unit}, at most {limit} are allowed"))
+}
+
+fn text(text: Option<&String>) -> usize {
+    text.map_or(0, String::len)
+}
+
+fn texts(texts: &[String]) -> usize {
+    texts.iter().map(String::len).sum()
+}
