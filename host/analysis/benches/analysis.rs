@@ -3,6 +3,8 @@
 use std::hint::black_box;
 
 use aiv_analysis::{
+    answers::{Analyzer, Brand},
+    citations::{CitationKind, OfferedCitation, SourceTable},
     markdown::plain_text,
     mentions::{Alias, Matcher, Scratch, TrackedBrand},
     metrics::{Design, mention_rate, tally},
@@ -55,6 +57,35 @@ fn search(c: &mut Criterion) {
     group.finish();
 }
 
+fn answer(c: &mut Criterion) {
+    let brands: Vec<_> = brands()
+        .into_iter()
+        .map(|TrackedBrand { id, aliases }| Brand {
+            id,
+            own: id == 0,
+            aliases,
+            domains: vec![format!("brand-{id}.com")],
+        })
+        .collect();
+    let analyzer = Analyzer::new(&brands, SourceTable::standard()).expect("aliases");
+    let sources =
+        ["rtings.com/headphones", "www.soundguys.com/best?utm_source=openai", "reddit.com/r/h"];
+    let offered: Vec<_> = (0..8)
+        .map(|n| OfferedCitation {
+            url: format!("https://{}#{n}", sources[n % 3]),
+            title: Some("Best headphones".to_owned()),
+            kind: CitationKind::Listed,
+        })
+        .collect();
+    let mut scratch = Scratch::default();
+    let mut group = c.benchmark_group("answer");
+    group.throughput(Throughput::Elements(1));
+    group.bench_function("end_to_end", |b| {
+        b.iter(|| analyzer.analyse(&mut scratch, black_box(ANSWER), black_box(&offered)));
+    });
+    group.finish();
+}
+
 fn kernel(c: &mut Criterion) {
     let runs: Vec<_> = (0..1_000_000_u32).map(|n| (n / 7, n % 7 < (n / 7) % 8)).collect();
     let mut group = c.benchmark_group("kernel");
@@ -68,5 +99,5 @@ fn kernel(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, search, kernel);
+criterion_group!(benches, search, answer, kernel);
 criterion_main!(benches);

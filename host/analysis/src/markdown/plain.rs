@@ -58,6 +58,17 @@ impl Plain {
         Some(start..end)
     }
 
+    /// The offset in the plain text of what stands at or after `source` in the original.
+    pub fn position_of(&self, source: usize) -> Option<usize> {
+        let after = self.runs.partition_point(|run| run.source as usize <= source);
+        let next = self.runs.get(after).map_or(self.text.len(), |run| run.at as usize);
+        let inside = after.checked_sub(1).and_then(|index| self.runs.get(index)).map_or(0, |run| {
+            let into = if run.atom > 0 { 0 } else { source - run.source as usize };
+            run.at as usize + into
+        });
+        Some(self.text.ceil_char_boundary(inside.min(next))).filter(|at| *at < self.text.len())
+    }
+
     /// The number of the list item holding this offset of the plain text.
     pub fn list_position(&self, at: usize) -> Option<u32> {
         let after = self.items.partition_point(|mark| mark.at as usize <= at);

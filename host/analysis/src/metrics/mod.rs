@@ -23,6 +23,7 @@ pub use coverage::{engine_coverage, prompt_coverage};
 pub use estimates::{Design, Estimand, Estimate, Reason};
 pub use ghosts::{GhostCounts, Quadrant};
 pub use grades::{Grade, Shortfall};
+pub(crate) use intervals::count;
 pub use intervals::{Z, student_t, wilson};
 pub use positions::{PositionCounts, average_position, mean_reciprocal_rank};
 pub use rates::{

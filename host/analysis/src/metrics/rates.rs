@@ -23,7 +23,7 @@ impl PromptCounts {
         Self { runs, hits }
     }
 
-    fn share(self) -> f64 {
+    pub(crate) fn share(self) -> f64 {
         f64::from(self.hits.min(self.runs)) / f64::from(self.runs)
     }
 
