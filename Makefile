@@ -1,0 +1,76 @@
+# Two commands do everything on a fresh Debian: `make demo` and `make test`.
+# They need rustup's cargo, git, make and apt (as root); npm is used when it is there.
+# What else is missing they install, and say so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PLUGINS := perplexity aio brave
+CARGO := cargo
+# Build output is noise beside a result on standard output.
+say = @echo "==> $(1)" >&2
+
+.PHONY: help demo test check plugins host bench fmt setup tools postgres clean
+
+help: ## Show the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup:
+	@command -v cc >/dev/null || { echo "==> installing a C compiler" >&2; apt-get update -q >&2; apt-get install -qy --no-install-recommends gcc libc6-dev >&2; }
+	@rustup target list --installed | grep -qx wasm32-wasip2 || { echo "==> adding the wasm target" >&2; rustup target add wasm32-wasip2 >&2; }
+
+plugins: setup ## Build the first-party components into plugins/dist
+	$(call say,building the components)
+	@cd plugins && $(CARGO) build --release --locked --target wasm32-wasip2 >&2
+	@mkdir -p plugins/dist
+	@for plugin in $(PLUGINS); do \
+	  cmp -s plugins/target/wasm32-wasip2/release/$$plugin.wasm plugins/dist/$$plugin.wasm \
+	    || cp plugins/target/wasm32-wasip2/release/$$plugin.wasm plugins/dist/$$plugin.wasm; \
+	done
+
+host: setup
+	$(call say,building the host)
+	@$(CARGO) build --locked -p aiv >&2
+
+demo: plugins host ## Run the main job on recordings and serve the result (DEMO_ARGS="--exit --json")
+	@target/debug/aiv demo $(DEMO_ARGS)
+
+tools:
+	@for tool in curl jq; do command -v $$tool >/dev/null || { echo "==> installing $$tool" >&2; apt-get update -q >&2; apt-get install -qy --no-install-recommends $$tool >&2; }; done
+
+postgres:
+	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "==> installing PostgreSQL" >&2; apt-get update -q >&2; apt-get install -qy --no-install-recommends postgresql >&2; }
+
+test: setup tools postgres plugins ## Run the whole suite on SQLite and on PostgreSQL
+	$(call say,testing the components)
+	cd plugins && $(CARGO) test --locked --workspace
+	$(call say,testing analysis, runtime and sdk)
+	$(CARGO) test --locked -p aiv-analysis -p aiv-runtime -p aiv-sdk
+	$(call say,testing the host on SQLite)
+	$(CARGO) test --locked -p aiv
+	$(call say,testing the host on PostgreSQL)
+	.ci/with-postgres $(CARGO) test --locked -p aiv --test it
+	$(call say,everything passed)
+
+check: setup ## Format, lints, docs, licences
+	$(CARGO) fmt --all --check
+	cd plugins && $(CARGO) fmt -p aiv-plugin-perplexity -p aiv-plugin-aio -p aiv-plugin-brave --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
+	@command -v cargo-deny >/dev/null || { echo "==> installing cargo-deny" >&2; $(CARGO) install --locked --version 0.20.2 cargo-deny >&2; }
+	$(CARGO) deny --locked --config .cargo/deny.toml check bans licenses sources
+	$(call say,everything is in order)
+
+bench: plugins ## Run the benchmarks (release build)
+	$(CARGO) bench --locked -p aiv-analysis
+	$(CARGO) bench --locked -p aiv-runtime
+	$(CARGO) bench --locked -p aiv
+
+fmt: ## Format all code
+	$(CARGO) fmt --all
+	cd plugins && $(CARGO) fmt -p aiv-plugin-perplexity -p aiv-plugin-aio -p aiv-plugin-brave
+
+clean: ## Remove what was built and the demo's data
+	rm -rf target plugins/target plugins/dist data/demo.db*

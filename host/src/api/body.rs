@@ -1,0 +1,97 @@
+//! A request body that is checked against its published schema before a handler sees it.
+//!
+//! **Invariant:** the schema that refuses a body is the one in `/openapi.json`; there is no second
+//! set of rules. Rules that a schema cannot express are checked by the handler, by pointer too.
+
+use super::{Problem, openapi};
+use crate::{Error, Violation};
+use jsonschema::{ValidationError, error::ValidationErrorKind};
+use poem::{FromRequest, Request, RequestBody, Result, http::StatusCode};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    payload::{Json, Payload},
+    registry::{MetaMediaType, MetaRequest, Registry},
+    types::ParseFromJSON,
+};
+use serde_json::Value;
+
+/// More broken rules than this are not listed: nobody reads them.
+const LISTED: usize = 50;
+
+/// The request body as a `T`.
+pub(crate) struct Body<T>(pub T);
+
+impl<T: ParseFromJSON> Body<T> {
+    fn parse(bytes: &[u8]) -> Result<Self, Problem> {
+        let value: Value = serde_json::from_slice(bytes).map_err(|error| {
+            let detail = format!("the body is not JSON: {error}");
+            Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
+        })?;
+        let violations = violations(&T::name(), &value)?;
+        if !violations.is_empty() {
+            return Err(Error::Invalid(violations).into());
+        }
+        T::parse_from_json(Some(value)).map(Body).map_err(|error| {
+            // Reached only by what the schema lets through: numbers beyond 64 bits and the like.
+            Error::invalid("", error.into_message()).into()
+        })
+    }
+}
+
+/// Every rule of the schema called `name` that `value` breaks.
+fn violations(name: &str, value: &Value) -> Result<Vec<Violation>, Problem> {
+    let Some(validator) = openapi::validator(name) else {
+        return Err(Problem::internal(&format!("no schema is called {name}")));
+    };
+    Ok(validator.iter_errors(value).flat_map(|error| of_error(&error)).take(LISTED).collect())
+}
+
+pub(super) fn of_error(error: &ValidationError<'_>) -> Vec<Violation> {
+    let parent = error.instance_path().to_string();
+    match error.kind() {
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            vec![violation(&parent, name, "is required")]
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            unexpected.iter().map(|name| violation(&parent, name, "is not known here")).collect()
+        }
+        // The masked text does not repeat what was sent: it may be long, or a secret.
+        _ => vec![Violation { pointer: parent, detail: error.masked().to_string() }],
+    }
+}
+
+fn violation(parent: &str, name: &str, detail: &str) -> Violation {
+    let name = name.replace('~', "~0").replace('/', "~1");
+    Violation { pointer: format!("{parent}/{name}"), detail: detail.into() }
+}
+
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let content =
+            vec![MetaMediaType { content_type: "application/json", schema: T::schema_ref() }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        if !request.content_type().is_some_and(Json::<Value>::check_content_type) {
+            let detail = "send the body as `Content-Type: application/json`";
+            return Err(Problem::unsupported(detail).into());
+        }
+        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+        Ok(Self::parse(&bytes)?)
+    }
+}

@@ -1,0 +1,266 @@
+//! The one layer around everything: who calls, what it may do and how often, how long it may
+//! take, what failure looks like, and what is written down about it.
+//!
+//! One layer and not ten, because each of these needs to know the operation, and an error that
+//! passes through layers loses it.
+//! **Invariant:** every answer leaves through [`Edge::finish`], whatever happened.
+
+use super::{
+    Problem,
+    auth::{self, KeyCache},
+    compress::{self, Coding},
+    idempotency::{self, BodyDigest},
+    limit::{Allowance, Limiter, Payer},
+    routes::{Found, Operation, Routes},
+};
+use crate::{
+    App, Error,
+    telemetry::metrics::{self, RequestInFlight},
+};
+use futures_util::FutureExt;
+use poem::{
+    Endpoint, Request, Response,
+    error::ReadBodyError,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
+};
+use sha2::{Digest, Sha256};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tracing::Instrument;
+
+/// Longer than this nobody waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(30);
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(super) struct Edge<E> {
+    pub(super) inner: E,
+    pub(super) app: App,
+    pub(super) routes: Routes,
+    pub(super) keys: Arc<KeyCache>,
+    pub(super) limiter: Limiter,
+}
+
+/// What the way out needs to know of a request.
+struct Trace {
+    id: String,
+    path: String,
+    method: &'static str,
+    route: &'static str,
+    coding: Option<Coding>,
+    started: Instant,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        let _in_flight = RequestInFlight::begin();
+        let path = request.uri().path().to_owned();
+        let found = self.routes.find(request.method(), &path);
+        let trace = Trace {
+            id: request_id(request.headers()),
+            method: method_label(request.method()),
+            route: match &found {
+                Found::Operation(operation) => operation.path,
+                Found::OtherMethods(template, _) => template,
+                Found::Nothing => page_label(&path),
+            },
+            coding: Coding::wanted(request.headers()),
+            path,
+            started: Instant::now(),
+        };
+        let span = tracing::info_span!(
+            "request",
+            request.id = trace.id,
+            workspace.id = tracing::field::Empty,
+            key.id = tracing::field::Empty
+        );
+        async {
+            let mut allowance = None;
+            let answered = self.answer(request, found, &mut allowance);
+            let answered = AssertUnwindSafe(answered).catch_unwind();
+            let outcome = match tokio::time::timeout(PATIENCE, answered).await {
+                Ok(Ok(outcome)) => outcome,
+                // The hook has logged it.
+                Ok(Err(_)) => Err(Problem::internal("a handler panicked")),
+                Err(_) => {
+                    let detail = "the answer took too long: try again, or ask for less";
+                    Err(Problem::unavailable(detail, Duration::from_secs(5)))
+                }
+            };
+            Ok(self.finish(outcome, trace, allowance).await)
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Edge<E> {
+    async fn answer(
+        &self,
+        mut request: Request,
+        found: Found<'_>,
+        allowance: &mut Option<Allowance>,
+    ) -> Result<Response, Problem> {
+        let mut path_names: &[String] = &[];
+        if is_api(request.uri().path()) {
+            self.admit(&mut request, allowance).await?;
+            let operation = match found {
+                Found::Operation(operation) => operation,
+                Found::OtherMethods(_, allow) => return Err(Problem::method_not_allowed(&allow)),
+                Found::Nothing => return Err(Problem::not_found()),
+            };
+            authorise(&request, operation)?;
+            self.read_body(&mut request).await?;
+            path_names = &operation.path_names;
+        } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
+            return Err(Problem::method_not_allowed("GET, HEAD"));
+        }
+        self.inner.call(request).await.map_err(|error| Problem::of(error, path_names))
+    }
+
+    /// Finds out who calls and takes the call out of the caller's allowance.
+    async fn admit(
+        &self,
+        request: &mut Request,
+        allowance: &mut Option<Allowance>,
+    ) -> Result<(), Problem> {
+        let caller = auth::authenticate(&self.app, &self.keys, request.headers()).await;
+        let payer = match &caller {
+            Ok(Some(caller)) => Payer::Key(caller.key),
+            // A bad credential is paid for by the address, so that guessing has a price.
+            Ok(None) | Err(_) => {
+                Payer::Address(request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip))
+            }
+        };
+        let (state, taken) = self.limiter.take(payer);
+        *allowance = Some(state);
+        taken?;
+        if let Some(caller) = caller? {
+            let span = tracing::Span::current();
+            span.record("workspace.id", tracing::field::display(caller.workspace));
+            span.record("key.id", tracing::field::display(caller.key));
+            request.set_data(caller);
+        }
+        Ok(())
+    }
+
+    /// Reads the body within its limit, whatever its length was said to be.
+    async fn read_body(&self, request: &mut Request) -> Result<(), Problem> {
+        let limit = self.app.config.server.max_body_bytes;
+        let headers = request.headers();
+        if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+            // A small body that unpacks to a huge one would pass the limit.
+            return Err(Problem::unsupported("send the body without `Content-Encoding`"));
+        }
+        let announced = headers
+            .get(header::CONTENT_LENGTH)
+            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > limit) {
+            return Err(Problem::too_large(limit));
+        }
+        let has_key = idempotency::HEADERS.iter().any(|name| headers.contains_key(*name));
+        let body =
+            request.take_body().into_bytes_limit(limit).await.map_err(|error| match error {
+                ReadBodyError::PayloadTooLarge => Problem::too_large(limit),
+                error => Problem::of(error.into(), &[]),
+            })?;
+        if has_key {
+            request.set_data(BodyDigest(Sha256::digest(&body).into()));
+        }
+        request.set_body(body);
+        Ok(())
+    }
+
+    async fn finish(
+        &self,
+        outcome: Result<Response, Problem>,
+        trace: Trace,
+        allowance: Option<Allowance>,
+    ) -> Response {
+        let mut response = match outcome {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(&trace.id, &trace.path),
+        };
+        if let Some(allowance) = allowance {
+            allowance.write(response.headers_mut());
+        }
+        secure(response.headers_mut(), is_api(&trace.path));
+        if let Ok(id) = HeaderValue::from_str(&trace.id) {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        let response = compress::compress(response, trace.coding).await;
+        let status = response.status().as_u16();
+        metrics::http_request(trace.method, trace.route, status, trace.started);
+        response
+    }
+}
+
+/// Whether the caller may do this, in the words the operation knows.
+fn authorise(request: &Request, operation: &Operation) -> Result<(), Problem> {
+    let Some(caller) = request.data::<auth::Caller>() else {
+        return Err(Problem::unauthenticated("send an API key as `Authorization: Bearer avk_…`"));
+    };
+    operation.rule.check(caller)?;
+    if let Some(name) = operation.unknown_parameter(request.uri().query().unwrap_or_default()) {
+        let known = operation.known_parameters();
+        let detail = format!("there is no query parameter `{name}` here; known: {known}");
+        return Err(Error::Malformed(detail).into());
+    }
+    Ok(())
+}
+
+/// Our own id, or the caller's when it cannot break a log line.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(|id| {
+        let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        (1..=64).contains(&id.len()) && id.bytes().all(harmless)
+    });
+    given.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
+}
+
+fn is_api(path: &str) -> bool {
+    path == "/v1" || path.starts_with("/v1/")
+}
+
+fn secure(headers: &mut HeaderMap, api: bool) {
+    let mut default = |name: HeaderName, value: &'static str| {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    };
+    default(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(header::REFERRER_POLICY, "no-referrer");
+    default(header::X_FRAME_OPTIONS, "DENY");
+    default(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+    if api {
+        // What a key may see, a shared cache may not.
+        default(header::CACHE_CONTROL, "no-store");
+    }
+}
+
+/// Methods as a closed set: a caller can invent names.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}
+
+/// What the metrics call a path that is no operation.
+fn page_label(path: &str) -> &'static str {
+    const PAGES: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/openapi.json", "/openapi.yaml"];
+    match PAGES.into_iter().find(|page| *page == path) {
+        Some(page) => page,
+        None if path == "/docs" || path.starts_with("/docs/") => "/docs",
+        None if is_api(path) => "<unmatched>",
+        None => "<dashboard>",
+    }
+}

@@ -1,0 +1,163 @@
+//! What the outside sees: one file per resource.
+//!
+//! **Invariant:** a handler reads its input, calls the store or the domain, and shapes the answer.
+//! It holds no SQL and no rule that a job would also need.
+//! **Invariant:** nothing outside this folder knows poem.
+
+use self::{auth::KeyCache, edge::Edge, health::Health, limit::Limiter, routes::Routes};
+use crate::{App, telemetry};
+use poem::{
+    Endpoint, EndpointExt, Response, Route,
+    endpoint::{make, make_sync},
+    get,
+    http::header,
+};
+use poem_openapi::{OpenApiService, Tags};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+mod access;
+mod auth;
+mod body;
+mod compress;
+mod created;
+mod docs;
+mod edge;
+mod etag;
+mod health;
+mod idempotency;
+mod limit;
+mod openapi;
+mod page;
+mod problem;
+mod routes;
+mod rules;
+mod server;
+mod types;
+mod ui;
+mod window;
+
+mod answers;
+mod api_keys;
+mod batches;
+mod brands;
+mod citations;
+mod costs;
+mod engines;
+mod estimate;
+mod metrics;
+mod prompts;
+mod providers;
+mod runs;
+mod whoami;
+mod workspaces;
+
+use self::{
+    auth::Caller,
+    body::Body,
+    created::{Accepted, Created, Deleted},
+    etag::Tagged,
+    idempotency::{Begun, Once},
+    page::{Paging, page},
+    problem::Problem,
+};
+
+pub use self::server::serve;
+
+/// Every resource, in the order of the document.
+type Apis = (
+    (whoami::Api, workspaces::Api, api_keys::Api),
+    (brands::Api, prompts::Api),
+    (providers::Api, engines::Api),
+    (batches::Api, runs::Api, answers::Api),
+    (metrics::Api, citations::Api, costs::Api),
+);
+
+/// How the operations are grouped.
+#[derive(Tags)]
+enum Tag {
+    /// Who is calling.
+    Identity,
+    /// Tenants: name, time zone and budget.
+    Workspaces,
+    /// Credentials for this API.
+    ApiKeys,
+    /// Own and competing brands, and how texts call them.
+    Brands,
+    /// The questions asked of every engine.
+    Prompts,
+    /// What is installed, and how the workspace uses it.
+    Engines,
+    /// Asking: batches, the runs they consist of, and what was answered.
+    Runs,
+    /// What the answers come to, each number with its uncertainty.
+    Metrics,
+    /// What it cost.
+    Costs,
+}
+
+/// The API, the docs and the dashboard as one endpoint.
+///
+/// # Errors
+/// When the document and the access rules disagree: nobody should run a host that guards wrongly.
+pub fn in_process(app: App) -> anyhow::Result<impl Endpoint<Output = Response>> {
+    endpoint(app, CancellationToken::new())
+}
+
+/// From `stop` on, the host says that it is not ready.
+fn endpoint(app: App, stop: CancellationToken) -> anyhow::Result<impl Endpoint<Output = Response>> {
+    telemetry::metrics::install();
+    let routes = Routes::read(openapi::document())?;
+    let keys = Arc::new(KeyCache::default());
+    let apis: Apis = (
+        (
+            whoami::Api,
+            workspaces::Api(app.clone()),
+            api_keys::Api { app: app.clone(), cache: keys.clone() },
+        ),
+        (brands::Api(app.clone()), prompts::Api(app.clone())),
+        (providers::Api(app.clone()), engines::Api(app.clone())),
+        (batches::Api(app.clone()), runs::Api(app.clone()), answers::Api(app.clone())),
+        (metrics::Api(app.clone()), citations::Api(app.clone()), costs::Api(app.clone())),
+    );
+    let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));
+    let health = Arc::new(Health::new(app.clone(), stop));
+    let route = Route::new()
+        .nest("/v1", service)
+        .at("/healthz", {
+            let health = health.clone();
+            get(make_sync(move |_| health.alive()))
+        })
+        .at("/readyz", {
+            let health = health.clone();
+            get(make(move |_| {
+                let health = health.clone();
+                async move { health.ready().await }
+            }))
+        })
+        .at("/metrics", {
+            get(make(move |request| {
+                let health = health.clone();
+                async move { health.metrics(&request).await }
+            }))
+        })
+        .at("/openapi.json", document("application/json", openapi().to_string()))
+        .at("/openapi.yaml", document("application/yaml", openapi::to_yaml(openapi::document())));
+    let route = docs::routes(route).at("/*path", get(ui::ui)).at("/", get(ui::ui));
+    let limiter = Limiter::new(&app.config.server);
+    Ok(Edge { inner: route.map_to_response(), app, routes, keys, limiter })
+}
+
+/// The description of the API, as OpenAPI 3.1.
+pub fn openapi() -> serde_json::Value {
+    openapi::document().clone()
+}
+
+fn document(kind: &'static str, text: String) -> impl Endpoint<Output = Response> + 'static {
+    get(make_sync(move |_| {
+        Response::builder()
+            .content_type(kind)
+            .header(header::CACHE_CONTROL, "no-cache")
+            .body(text.clone())
+    }))
+}

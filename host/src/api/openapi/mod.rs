@@ -1,0 +1,91 @@
+//! The published description of the API, and what is made of it: validators and routes.
+//!
+//! poem-openapi describes the operations from their types, as OpenAPI 3.0; [`upgrade`] makes a
+//! sound 3.1 document of it. `host/openapi.json` is that document, committed so that a change of
+//! the API is seen in review; a test compares the two.
+
+use super::Apis;
+use jsonschema::Validator;
+use poem_openapi::{
+    LicenseObject, OpenApi, OpenApiService,
+    registry::{MetaApi, Registry},
+};
+use serde_json::{Value, json};
+use std::{collections::HashMap, marker::PhantomData, sync::LazyLock};
+
+mod examples;
+mod upgrade;
+mod yaml;
+
+pub(super) use self::yaml::to_yaml;
+
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let service = OpenApiService::new(
+        Described::<Apis>(PhantomData),
+        "AI Visibility",
+        env!("CARGO_PKG_VERSION"),
+    )
+    .summary("How answer engines name and cite brands")
+    .description(include_str!("introduction.md"))
+    .license(LicenseObject::new("Apache-2.0").url("https://www.apache.org/licenses/LICENSE-2.0"))
+    .server("/")
+    .url_prefix("/v1");
+    // The generator writes what it serialised itself: that it is JSON is its own invariant.
+    let emitted = serde_json::from_str(&service.spec()).unwrap_or(Value::Null);
+    upgrade::upgrade(emitted)
+});
+
+/// A validator for each schema of the document, by the schema's name.
+static VALIDATORS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+    let document = document();
+    let components = &document["components"];
+    let names = components["schemas"].as_object().into_iter().flat_map(|schemas| schemas.keys());
+    names
+        .filter_map(|name| {
+            let schema = json!({
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                "$ref": format!("#/components/schemas/{name}"),
+                "components": components,
+            });
+            let built = jsonschema::options().should_validate_formats(true).build(&schema);
+            match built {
+                Ok(validator) => Some((name.clone(), validator)),
+                Err(error) => {
+                    tracing::error!("schema {name} cannot be checked against: {error}");
+                    None
+                }
+            }
+        })
+        .collect()
+});
+
+/// The document, as OpenAPI 3.1.
+pub(super) fn document() -> &'static Value {
+    &DOCUMENT
+}
+
+pub(super) fn validator(name: &str) -> Option<&'static Validator> {
+    VALIDATORS.get(name)
+}
+
+/// The description of an API without the API: no state is needed to describe it.
+struct Described<T>(PhantomData<T>);
+
+impl<T: OpenApi> OpenApi for Described<T> {
+    fn meta() -> Vec<MetaApi> {
+        T::meta()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn add_routes(
+        self,
+        _routes: &mut HashMap<
+            String,
+            HashMap<poem::http::Method, poem::endpoint::BoxEndpoint<'static>>,
+        >,
+    ) {
+    }
+}

@@ -1,0 +1,120 @@
+use super::print;
+use crate::Clock;
+use crate::{
+    app,
+    config::{Config, ProviderMode},
+    providers::{Providers, registry},
+    store::Store,
+};
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use std::{process::ExitCode, sync::Arc};
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    name: String,
+    verdict: Verdict,
+    /// What was found, and what to do about it.
+    detail: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Ok,
+    /// Works, but somebody should know.
+    Warning,
+    Failed,
+}
+
+/// Looks at everything that `serve` needs. Exit code 1 when something would keep it from working.
+pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
+    let mut checks = vec![database(&config).await, port(&config).await];
+    checks.extend(components(&config).await);
+    let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
+    if json {
+        print(serde_json::to_string_pretty(&checks)?)?;
+    } else {
+        let mut table = Table::new();
+        table.load_style(UTF8_FULL_CONDENSED).set_header(["check", "verdict", "detail"]);
+        for check in &checks {
+            let verdict = match check.verdict {
+                Verdict::Ok => "ok",
+                Verdict::Warning => "warning",
+                Verdict::Failed => "failed",
+            };
+            table.add_row([&check.name, verdict, &check.detail]);
+        }
+        print(table)?;
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn database(config: &Config) -> Check {
+    let found = async {
+        let store = Store::connect(config.database.url.expose_secret(), 1).await?;
+        store.ping().await?;
+        let status = store.migration_status().await?;
+        store.close().await;
+        anyhow::Ok((store.engine_name(), status))
+    };
+    match found.await {
+        Ok((engine, status)) if status.is_current() => {
+            check("database", Verdict::Ok, format!("{engine}, schema version {}", status.applied))
+        }
+        Ok((engine, status)) => check(
+            "database",
+            Verdict::Warning,
+            format!(
+                "{engine}, schema version {} of {}: run `aiv migrate`",
+                status.applied, status.known
+            ),
+        ),
+        Err(err) => check("database", Verdict::Failed, format!("{err:#}: check DATABASE_URL")),
+    }
+}
+
+async fn port(config: &Config) -> Check {
+    let address = config.listen_on();
+    match tokio::net::TcpListener::bind(address).await {
+        Ok(_) => check("port", Verdict::Ok, format!("{address} is free")),
+        Err(err) => check("port", Verdict::Warning, format!("{address}: {err}; set PORT")),
+    }
+}
+
+async fn components(config: &Config) -> Vec<Check> {
+    let folder = &config.providers.plugin_dir;
+    let loaded = async {
+        let runtime = app::runtime(config)?;
+        let routes = registry::load_folder(&runtime, folder).await?;
+        let providers = Providers::new(Arc::new(config.clone()), Clock::default())?;
+        anyhow::Ok((routes, providers))
+    };
+    let (routes, providers) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(err) => return vec![check("components", Verdict::Failed, format!("{err:#}"))],
+    };
+    if routes.is_empty() {
+        let detail = format!("none in {}: run `make plugins`, or set PLUGIN_DIR", folder.display());
+        return vec![check("components", Verdict::Failed, detail)];
+    }
+    routes
+        .iter()
+        .map(|route| {
+            let name = format!("component {}", route.key());
+            let missing = providers.missing_credentials(route);
+            if missing.is_empty() || config.providers.mode == ProviderMode::Replay {
+                check(name, Verdict::Ok, format!("version {}", route.manifest.version))
+            } else {
+                let detail = format!("loads, but cannot be asked: set {}", missing.join(", "));
+                check(name, Verdict::Warning, detail)
+            }
+        })
+        .collect()
+}
+
+fn check(name: impl Into<String>, verdict: Verdict, detail: String) -> Check {
+    Check { name: name.into(), verdict, detail }
+}

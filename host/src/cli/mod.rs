@@ -1,0 +1,115 @@
+//! The `aiv` command: everything an operator does from a terminal.
+//!
+//! Results go to standard output, as tables on a terminal and as JSON with `--json`; progress and
+//! logs go to standard error.
+
+use crate::config::Config;
+use clap::{Parser, Subcommand};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+mod ask;
+mod demo;
+mod doctor;
+mod key;
+mod migrate;
+mod plugin;
+mod report;
+mod serve;
+
+/// Measures how answer engines name and cite brands.
+#[derive(Debug, Parser)]
+#[command(name = "aiv", version, about, arg_required_else_help = true)]
+struct Cli {
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the API and do the work behind it.
+    Serve,
+    /// Run the main job on recordings and serve the result: no key, no server, no network.
+    Demo(demo::Demo),
+    /// Ask one engine one question.
+    Ask(ask::Ask),
+    /// Look at, check and test provider components.
+    #[command(subcommand)]
+    Plugin(plugin::PluginCommand),
+    /// Make API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Bring the database schema up to date.
+    Migrate(migrate::Migrate),
+    /// Check everything that `serve` needs.
+    Doctor,
+    /// Print the OpenAPI document of the API.
+    Openapi,
+    /// Settings: names, meanings, defaults.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Read the settings and say what is wrong with them.
+    Check,
+    /// Print a documented configuration file.
+    Template,
+}
+
+/// Runs the command line; what fails is printed with its causes.
+pub async fn run() -> ExitCode {
+    let cli = Cli::parse();
+    match execute(cli).await {
+        Ok(code) => code,
+        Err(err) => {
+            let _ = writeln!(io::stderr(), "error: {err:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
+    let Cli { json, command } = cli;
+    match command {
+        Command::Serve => serve::run(Config::load()?).await,
+        Command::Demo(demo) => demo.run(Config::load()?, json).await,
+        Command::Ask(ask) => ask.run(Config::load()?, json).await,
+        Command::Plugin(command) => plugin::run(command, json).await,
+        Command::Key(command) => command.run(Config::load()?, json).await,
+        Command::Migrate(migrate) => migrate.run(&Config::load()?, json).await,
+        Command::Doctor => doctor::run(Config::load()?, json).await,
+        Command::Openapi => {
+            print(serde_json::to_string_pretty(&crate::api::openapi())?)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Check) => {
+            print(format!("{:#?}", Config::load()?))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Config(ConfigCommand::Template) => {
+            print(Config::template())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Writes a line of the result. A reader that went away, such as `head`, is no error.
+fn print(line: impl Display) -> io::Result<()> {
+    match writeln!(io::stdout().lock(), "{line}") {
+        Err(err) if err.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// Writes a line for the person at the terminal, beside the result.
+fn note(line: impl Display) {
+    let _ = writeln!(io::stderr().lock(), "{line}");
+}

@@ -1,0 +1,207 @@
+//! Every setting: its environment name, default and meaning.
+//!
+//! Settings come from the environment first, then from the file that `AIV_CONFIG` names (TOML),
+//! then from the defaults below. They are read once, at start, and passed down.
+//!
+//! **Invariant:** nothing else reads the environment.
+
+use confique::Config as _;
+use secrecy::{ExposeSecret, SecretString};
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf};
+
+/// Where the data lives when nobody said otherwise; the default of `DATABASE_URL` below.
+const DEFAULT_DATABASE: &str = "sqlite:data/aiv.db";
+
+/// All settings of one process.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Config {
+    #[config(nested)]
+    pub server: Server,
+    #[config(nested)]
+    pub database: Database,
+    #[config(nested)]
+    pub workers: Workers,
+    #[config(nested)]
+    pub providers: Providers,
+    #[config(nested)]
+    pub telemetry: Telemetry,
+}
+
+/// Where the API listens.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Server {
+    /// Port of the API, the docs and the dashboard.
+    #[config(env = "PORT", default = 3000)]
+    pub port: u16,
+
+    /// Address to listen on. `0.0.0.0` serves every interface.
+    #[config(env = "BIND_ADDRESS", default = "127.0.0.1")]
+    pub bind_address: std::net::IpAddr,
+
+    /// Largest request body in bytes.
+    #[config(env = "MAX_BODY_BYTES", default = 1_048_576)]
+    pub max_body_bytes: usize,
+
+    /// Connections served at once; more wait.
+    #[config(env = "MAX_CONNECTIONS", default = 4096)]
+    pub max_connections: usize,
+
+    /// Requests per minute that one API key may make in the long run. Callers without a key share
+    /// one allowance per address.
+    #[config(env = "RATE_LIMIT_REQUESTS_PER_MINUTE", default = 600)]
+    pub rate_limit_requests_per_minute: std::num::NonZeroU32,
+
+    /// Requests that one API key may make at once before the rate applies.
+    #[config(env = "RATE_LIMIT_BURST", default = 200)]
+    pub rate_limit_burst: std::num::NonZeroU32,
+
+    /// How long a stopping process reports itself as not ready before it stops accepting, so that
+    /// load balancers can take it out first.
+    #[config(env = "SHUTDOWN_DELAY_SECONDS", default = 0)]
+    pub shutdown_delay_seconds: u64,
+
+    /// Token that `/metrics` wants as a bearer; without one, only loopback may read it.
+    #[config(env = "METRICS_TOKEN")]
+    pub metrics_token: Option<SecretString>,
+}
+
+/// Where the data lives.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Database {
+    /// `sqlite:…` or `postgres://…`.
+    #[config(env = "DATABASE_URL", default = "sqlite:data/aiv.db")]
+    pub url: SecretString,
+
+    /// Connections in the pool.
+    #[config(env = "DATABASE_MAX_CONNECTIONS", default = 20)]
+    pub max_connections: u32,
+
+    /// Bring the schema up to date at start. Without it `aiv serve` refuses an old schema.
+    /// The default is to do so on SQLite and not on Postgres.
+    #[config(env = "AUTO_MIGRATE")]
+    pub auto_migrate: Option<bool>,
+}
+
+/// How work is done in the background.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Workers {
+    /// Runs in flight at once in this process.
+    #[config(env = "WORKER_CONCURRENCY", default = 64)]
+    pub concurrency: usize,
+
+    /// How long a stopping process waits for the runs in flight before it hands them back.
+    #[config(env = "DRAIN_TIMEOUT_SECONDS", default = 25)]
+    pub drain_timeout_seconds: u64,
+}
+
+/// Which components answer, and with which credentials.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Providers {
+    /// Folder of components that are installed at start.
+    #[config(env = "PLUGIN_DIR", default = "plugins/dist")]
+    pub plugin_dir: PathBuf,
+
+    /// Folder of compiled components. Safe to delete; not safe to share with strangers.
+    #[config(env = "PLUGIN_CACHE_DIR", default = "data/plugin-cache")]
+    pub cache_dir: PathBuf,
+
+    /// `live` asks the vendors; `replay` answers from built-in recordings, marked synthetic.
+    #[config(env = "PROVIDER_MODE", default = "live")]
+    pub mode: ProviderMode,
+
+    /// Memory a component may use in one step, in MiB.
+    #[config(env = "PLUGIN_MEMORY_MIB", default = 64)]
+    pub memory_mib: usize,
+
+    /// CPU time a component may use in one step, in milliseconds.
+    #[config(env = "PLUGIN_CPU_MS", default = 200)]
+    pub cpu_ms: u64,
+
+    /// Attempts of one run before it fails for good.
+    #[config(env = "RUN_MAX_ATTEMPTS", default = 4)]
+    pub max_attempts: u16,
+
+    /// Credentials by environment name, filled by [`Config::load`] from the names that the
+    /// installed components ask for.
+    #[config(default = {})]
+    pub credentials: HashMap<String, String>,
+}
+
+/// Where answers come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProviderMode {
+    /// The vendors themselves.
+    Live,
+    /// Built-in recordings behind the same components; every result is synthetic.
+    Replay,
+}
+
+/// What the process says about itself.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Telemetry {
+    /// Filter in `tracing` syntax, such as `info,aiv=debug`.
+    #[config(env = "RUST_LOG", default = "info")]
+    pub log: String,
+
+    /// `text` or `json`. The default is text on a terminal and JSON elsewhere.
+    #[config(env = "LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// Shape of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+impl Config {
+    /// Reads the environment and the file that `AIV_CONFIG` names.
+    pub fn load() -> anyhow::Result<Self> {
+        let mut builder = Self::builder().env();
+        if let Some(file) = environment("AIV_CONFIG") {
+            builder = builder.file(file);
+        }
+        Ok(builder.load()?)
+    }
+
+    /// The settings of a process that was told nothing.
+    pub fn defaults() -> anyhow::Result<Self> {
+        Ok(Self::builder().load()?)
+    }
+
+    /// A documented configuration file with every default.
+    pub fn template() -> String {
+        confique::toml::template::<Self>(confique::toml::FormatOptions::default())
+    }
+
+    /// Nobody said where the data should live.
+    pub fn uses_default_database(&self) -> bool {
+        self.database.url.expose_secret() == DEFAULT_DATABASE
+    }
+
+    pub fn listen_on(&self) -> SocketAddr {
+        SocketAddr::new(self.server.bind_address, self.server.port)
+    }
+
+    /// The credential in environment variable `name` (or in the file `{name}_FILE` names).
+    pub fn credential(&self, name: &str) -> Option<SecretString> {
+        if let Some(value) = self.providers.credentials.get(name) {
+            return Some(value.clone().into());
+        }
+        environment(name)
+            .or_else(|| {
+                let file = environment(&format!("{name}_FILE"))?;
+                std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned())
+            })
+            .filter(|value| !value.is_empty())
+            .map(Into::into)
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}

@@ -1,0 +1,58 @@
+//! One newtype per identifier, so that a prompt can never be looked up by a workspace's id.
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash,
+            serde::Serialize, serde::Deserialize, sqlx::Type,
+        )]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        pub struct $name(pub uuid::Uuid);
+
+        impl $name {
+            /// A new id. UUIDv7: ids made later sort later.
+            pub fn generate() -> Self {
+                Self(uuid::Uuid::now_v7())
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    )+};
+}
+
+ids! {
+    /// A tenant.
+    WorkspaceId,
+    /// A credential for the API.
+    ApiKeyId,
+    /// A tracked brand: own or competitor.
+    BrandId,
+    /// Why people ask: one intent owns several phrasings.
+    IntentId,
+    /// A question tracked across engines.
+    PromptId,
+    /// One immutable text of a prompt.
+    PromptVersionId,
+    /// One expansion of prompts × engines × samples.
+    BatchId,
+    /// One prompt version asked once of one engine; also names its answer.
+    RunId,
+    /// A unit of background work.
+    JobId,
+    /// A line of the cost ledger.
+    LedgerEntryId,
+}

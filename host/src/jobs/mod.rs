@@ -1,0 +1,121 @@
+//! What happens later: one file per job.
+//!
+//! **Invariant:** a job may run twice; the second time changes nothing.
+
+use crate::{
+    App, Error, Result,
+    queue::{Ended, Handlers, QueueSpec},
+    store::{
+        Conn,
+        jobs::{Claimed, NewJob},
+    },
+};
+use anyhow::Context as _;
+use futures_util::future::BoxFuture;
+use serde::{Serialize, de::DeserializeOwned};
+use std::future::Future;
+use tokio_util::task::TaskTracker;
+
+mod analysis;
+mod daily_aggregations;
+mod permits;
+mod run_batch;
+mod run_prompt;
+mod run_writer;
+
+use self::{analysis::Analyzers, permits::Permits, run_writer::RunWriter};
+pub use self::{
+    daily_aggregations::DailyAggregations,
+    run_batch::{BatchRequest, RunBatch, plan_batch, start_batch},
+    run_prompt::RunPrompt,
+};
+
+/// A piece of work that survives a restart.
+pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// Name of its queue, in the metrics and in the logs too.
+    const QUEUE: &'static str;
+    const MAX_ATTEMPTS: i64;
+
+    fn run(
+        self,
+        context: &Context,
+        claimed: &Claimed,
+    ) -> impl Future<Output = Result<Ended>> + Send;
+
+    /// The job as a row of its queue, due at once.
+    fn queued(&self, app: &App) -> Result<NewJob> {
+        Ok(NewJob {
+            queue: Self::QUEUE,
+            lane: String::new(),
+            workspace: None,
+            priority: 100,
+            unique_key: None,
+            payload: serde_json::to_value(self).context("write a job's payload")?,
+            run_at: app.clock.now(),
+            max_attempts: Self::MAX_ATTEMPTS,
+        })
+    }
+}
+
+/// What jobs work with, beside the app: things that a worker process has once.
+pub struct Context {
+    pub app: App,
+    run_writer: RunWriter,
+    analyzers: Analyzers,
+    permits: Permits,
+}
+
+impl Context {
+    /// Its tasks end when it is dropped, and are waited for through `tasks`.
+    pub fn new(app: App, tasks: &TaskTracker) -> Self {
+        let run_writer = RunWriter::start(app.store.clone(), app.clock.clone(), tasks);
+        Context { app, run_writer, analyzers: Analyzers::default(), permits: Permits::default() }
+    }
+}
+
+impl Handlers for Context {
+    fn queues(&self) -> Vec<QueueSpec> {
+        vec![
+            QueueSpec { name: RunPrompt::QUEUE, concurrency: self.app.config.workers.concurrency },
+            QueueSpec { name: RunBatch::QUEUE, concurrency: 4 },
+            QueueSpec { name: DailyAggregations::QUEUE, concurrency: 2 },
+        ]
+    }
+
+    fn bury<'a>(
+        &'a self,
+        conn: &'a mut Conn,
+        queue: &'a str,
+        payload: serde_json::Value,
+        error: &'a str,
+    ) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async move {
+            match queue {
+                RunPrompt::QUEUE => match serde_json::from_value::<RunPrompt>(payload) {
+                    Ok(job) => job.bury(self, conn, error).await,
+                    // A payload that says nothing has no run to end.
+                    Err(_) => Ok(()),
+                },
+                _ => Ok(()),
+            }
+        })
+    }
+
+    fn run(&self, claimed: Claimed) -> BoxFuture<'_, Result<Ended>> {
+        match claimed.queue.as_str() {
+            RunPrompt::QUEUE => Box::pin(perform::<RunPrompt>(self, claimed)),
+            RunBatch::QUEUE => Box::pin(perform::<RunBatch>(self, claimed)),
+            DailyAggregations::QUEUE => Box::pin(perform::<DailyAggregations>(self, claimed)),
+            other => {
+                let error = Error::Internal(anyhow::anyhow!("no job is called {other}"));
+                Box::pin(async move { Err(error) })
+            }
+        }
+    }
+}
+
+async fn perform<J: Job>(context: &Context, claimed: Claimed) -> Result<Ended> {
+    let job: J =
+        serde_json::from_value(claimed.payload.0.clone()).context("read a job's payload")?;
+    job.run(context, &claimed).await
+}

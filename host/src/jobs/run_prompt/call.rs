@@ -1,0 +1,95 @@
+//! What a call is given and what is kept of it.
+
+use super::Try;
+use crate::{
+    Result,
+    providers::{CallEnd, Exchange, FailureClass, replay},
+    store::{
+        raw_payloads::{self, RawPayload},
+        runs::Question,
+    },
+};
+use aiv_runtime::types::{Cost, Meta, Outcome, Query};
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+
+/// What is kept of a call: enough to read it again. A failed call has no outcome.
+#[derive(Serialize, Deserialize)]
+struct RawAnswer {
+    exchanges: Vec<Exchange>,
+    outcome: Option<Outcome>,
+}
+
+impl Try<'_> {
+    /// The question as the component gets it. The prompt's own locale goes before the engine's.
+    pub(super) fn query(&self) -> Result<Query> {
+        let Question { run, text, language, country, location, .. } = &self.question;
+        let engine = &self.engine;
+        let sample = u32::try_from(run.sample).context("sample number")?;
+        Ok(Query {
+            id: run.id.to_string(),
+            prompt: text.clone(),
+            surface: engine.surface.clone(),
+            model: engine.model.clone(),
+            language: language.clone().or_else(|| engine.language.clone()),
+            country: country.clone().or_else(|| engine.country.clone()),
+            location: location.clone().or_else(|| engine.location.clone()),
+            device: engine.device.clone(),
+            config: engine.config.0.to_string(),
+            now_unix: 0.0,
+            seed: replay::seed(text, &run.engine, sample),
+            extra: vec![],
+        })
+    }
+
+    /// The instrument passport: a series breaks visibly where it changes.
+    pub(super) fn passport(&self, meta: &Meta) -> Result<serde_json::Value> {
+        let mut passport = serde_json::to_value(meta).context("write an instrument passport")?;
+        let query = self.query()?;
+        passport["engine"] = self.question.run.engine.clone().into();
+        passport["language"] = query.language.into();
+        passport["country"] = query.country.into();
+        passport["location"] = query.location.into();
+        passport["device"] = query.device.into();
+        passport["config"] = self.engine.config.0.clone();
+        passport["plugin"] = serde_json::json!({
+            "version": self.route.manifest.version,
+            "digest": self.route.digest.to_string(),
+        });
+        Ok(passport)
+    }
+
+    pub(super) async fn stored_outcome(&self, raw_digest: &[u8]) -> Result<Option<Outcome>> {
+        let mut conn = self.context.app.store.read().await?;
+        let document =
+            raw_payloads::find(&mut conn, self.question.run.workspace_id, raw_digest).await?;
+        let Some(document) = document else { return Ok(None) };
+        let raw: RawAnswer = serde_json::from_slice(&document).context("read a raw answer")?;
+        Ok(raw.outcome)
+    }
+}
+
+pub(super) fn raw_payload(
+    exchanges: Vec<Exchange>,
+    outcome: Option<&Outcome>,
+) -> Result<RawPayload> {
+    let raw = RawAnswer { exchanges, outcome: outcome.cloned() };
+    RawPayload::new(&serde_json::to_vec(&raw).context("write a raw answer")?)
+}
+
+pub(super) fn outcome_cost(outcome: &Outcome) -> (i64, &'static str) {
+    match &outcome.meta().cost {
+        Some(Cost { micro_usd, basis }) => (i64::from(*micro_usd), basis.as_str()),
+        None => (0, "unknown"),
+    }
+}
+
+pub(super) fn outcome_label(end: &CallEnd) -> &'static str {
+    match end {
+        CallEnd::Done(Outcome::Answered(_)) => "ok",
+        CallEnd::Done(Outcome::Absent(_)) => "no_answer",
+        CallEnd::Paused { .. } => "waiting",
+        CallEnd::Failed(failure) if failure.class == FailureClass::Failed => failure.kind.as_str(),
+        CallEnd::Failed(failure) => failure.class.as_str(),
+    }
+}

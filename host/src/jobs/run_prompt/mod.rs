@@ -1,0 +1,226 @@
+use super::{
+    Context, Job,
+    analysis::{Analysed, Place},
+};
+use crate::{
+    Result,
+    ids::{RunId, WorkspaceId},
+    providers::{Begin, CallEnd, CallReport, CallRequest, Checkpoint, Route},
+    queue::Ended,
+    store::{
+        Conn, batches, costs,
+        daily_counts::{self, Additions, Cell, PromptDay},
+        engines::{self, Engine},
+        jobs::{Claimed, JobEnd},
+        raw_payloads::RawPayload,
+        run_writes::{self, Fetched},
+        runs::{self, Attempt, Question},
+        workspaces::day_in,
+    },
+    telemetry::metrics,
+};
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, sync::Arc};
+
+mod call;
+mod ends;
+
+/// Asks one prompt of one engine and keeps what it answered.
+///
+/// The raw answer is stored before it is analysed, and an attempt row before the call is made: a
+/// worker that dies costs at most the call that was in flight, and a bug in the analysis none.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct RunPrompt {
+    pub workspace: WorkspaceId,
+    pub run: RunId,
+}
+
+impl RunPrompt {
+    /// Fails the run of a job that nobody will try again, so that its batch can end.
+    pub(super) async fn bury(&self, context: &Context, conn: &mut Conn, error: &str) -> Result<()> {
+        let now = context.app.clock.now();
+        let question = match runs::question(conn, self.workspace, self.run).await {
+            Err(crate::Error::NotFound(_)) => return Ok(()),
+            found => found?,
+        };
+        let Question { run, timezone, synthetic_workspace, .. } = question;
+        let day = day_in(&timezone, now);
+        if !runs::fail(conn, &run, "internal", error, day, now).await? {
+            return Ok(());
+        }
+        if run.synthetic == synthetic_workspace {
+            let cell = Cell { workspace: self.workspace, day, engine: run.engine.clone() };
+            let mut additions = Additions::default();
+            let failed = PromptDay { failed: 1, ..PromptDay::default() };
+            additions.prompts.insert((cell, run.prompt_id), failed);
+            daily_counts::add(conn, &additions, &BTreeMap::new()).await?;
+        }
+        batches::complete(conn, run.batch_id.as_slice(), now).await
+    }
+}
+
+/// A run in the hands of this job.
+struct Try<'a> {
+    context: &'a Context,
+    claimed: &'a Claimed,
+    question: Question,
+    engine: Engine,
+    route: Arc<Route>,
+}
+
+impl Job for RunPrompt {
+    const QUEUE: &'static str = "runPrompt";
+    const MAX_ATTEMPTS: i64 = 5;
+
+    async fn run(self, context: &Context, claimed: &Claimed) -> Result<Ended> {
+        let app = &context.app;
+        let mut conn = app.store.read().await?;
+        let question = runs::question(&mut conn, self.workspace, self.run).await?;
+        if question.run.finished_at.is_some() {
+            return Ok(Ended::As(JobEnd::Succeeded));
+        }
+        let engine = match engines::find(&mut conn, self.workspace, &question.run.engine).await {
+            Ok(engine) => Some(engine),
+            Err(crate::Error::NotFound(_)) => None,
+            Err(err) => return Err(err),
+        };
+        let attempts = match question.run.attempts {
+            0 => vec![],
+            _ => runs::attempts(&mut conn, self.workspace, question.run.number).await?,
+        };
+        let now = app.clock.now();
+        let over_budget = match question.daily_budget_micros {
+            Some(limit) => {
+                let day = day_in(&question.timezone, now);
+                costs::spent_on(&mut conn, self.workspace, day).await? >= limit
+            }
+            None => false,
+        };
+        drop(conn);
+
+        let key = question.run.engine.clone();
+        let skip = |reason: String| ends::skip(context, claimed, &question, reason);
+        let Some(engine) = engine else {
+            return skip(format!("engine {key} is not configured")).await;
+        };
+        if !engine.enabled {
+            return skip(format!("engine {key} is disabled")).await;
+        }
+        if let Some(attention) = &engine.needs_attention {
+            return skip(format!("engine {key} needs attention: {attention}")).await;
+        }
+        if over_budget {
+            return skip("budget: the workspace has spent its budget of the day".into()).await;
+        }
+        let Some(route) = app.providers.find(&key) else {
+            return skip(format!("no component for {key} is installed")).await;
+        };
+        if question.run.synthetic != app.providers.is_synthetic() {
+            let mode = if question.run.synthetic { "recordings" } else { "the vendors" };
+            return skip(format!("made for {mode}, which this process does not ask")).await;
+        }
+        if let Some(until) = engine.paused_until.filter(|until| *until > now) {
+            return Ok(Ended::As(JobEnd::Retry { run_at: until, counts: false, error: None }));
+        }
+
+        let limit = usize::try_from(engine.concurrency).unwrap_or(1).max(1);
+        let _place = context.permits.acquire(self.workspace, &key, limit).await;
+        Try { context, claimed, question, engine, route }.go_on(attempts.last()).await
+    }
+}
+
+impl Try<'_> {
+    /// Goes on where the last attempt stopped.
+    async fn go_on(&self, last: Option<&Attempt>) -> Result<Ended> {
+        if let Some(last) = last
+            && last.state == "fetched"
+            && let Some(raw_digest) = &last.raw_digest
+            && let Some(outcome) = self.stored_outcome(raw_digest).await?
+        {
+            return self.keep(outcome, last.attempt, last.fetches, raw_digest.clone()).await;
+        }
+
+        let checkpoint = self.question.run.checkpoint.as_deref();
+        let waiting = last.filter(|last| last.state == "waiting");
+        let (begin, attempt) = match (waiting, checkpoint) {
+            (Some(last), Some(checkpoint)) => {
+                let checkpoint: Checkpoint =
+                    serde_json::from_slice(checkpoint).context("read a waiting call")?;
+                (Begin::Resume(checkpoint), last.attempt)
+            }
+            _ => (Begin::Query(Box::new(self.query()?)), self.question.run.attempts + 1),
+        };
+        let run = &self.question.run;
+        let may_call = self
+            .context
+            .run_writer
+            .begin(run_writes::Begin {
+                run_number: run.number,
+                workspace: run.workspace_id,
+                attempt,
+                provider_digest: self.route.digest.as_bytes().to_vec(),
+            })
+            .await?;
+        if !may_call {
+            return Ok(Ended::As(JobEnd::Cancelled));
+        }
+
+        let number = u16::try_from(self.claimed.attempt).unwrap_or(u16::MAX);
+        let request = CallRequest { begin, attempt: number };
+        let report = self.context.app.providers.call(&self.route, request).await;
+        metrics::provider_call(&run.engine, call::outcome_label(&report.end), report.took);
+        self.report(report, attempt).await
+    }
+
+    async fn report(&self, report: CallReport, attempt: i64) -> Result<Ended> {
+        let CallReport { end, exchanges, logs, stderr, fetches, .. } = report;
+        let run = &self.question.run;
+        for line in logs {
+            tracing::debug!(run.id = %run.id, engine.name = run.engine, "{}", line.message);
+        }
+        if !stderr.is_empty() {
+            tracing::warn!(run.id = %run.id, engine.name = run.engine, "component: {stderr}");
+        }
+        let fetches = i64::from(fetches);
+        match end {
+            CallEnd::Done(outcome) => {
+                let raw = call::raw_payload(exchanges, Some(&outcome))?;
+                let digest = raw.digest.clone();
+                let cost = call::outcome_cost(&outcome).0;
+                self.store_raw(raw, attempt, fetches, cost).await?;
+                self.keep(outcome, attempt, fetches, digest).await
+            }
+            CallEnd::Paused { checkpoint, delay } => {
+                self.wait(&checkpoint, delay, attempt, fetches).await
+            }
+            CallEnd::Failed(failure) => {
+                let raw = (!exchanges.is_empty())
+                    .then(|| call::raw_payload(exchanges, None))
+                    .transpose()?;
+                self.fail(&failure, attempt, fetches, raw).await
+            }
+        }
+    }
+
+    async fn store_raw(
+        &self,
+        raw: RawPayload,
+        attempt: i64,
+        fetches: i64,
+        cost_micros: i64,
+    ) -> Result<()> {
+        let run = &self.question.run;
+        self.context
+            .run_writer
+            .fetched(Fetched {
+                run_number: run.number,
+                workspace: run.workspace_id,
+                attempt,
+                fetches,
+                cost_micros,
+                raw,
+            })
+            .await
+    }
+}

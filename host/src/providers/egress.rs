@@ -1,0 +1,237 @@
+//! The only way out: every outgoing HTTP client of the host is made here.
+//!
+//! **Invariant:** nothing connects to an address that [`is_global`] refuses, whichever way it is
+//! spelt: literals are judged before the request, names when they are resolved, and a connection
+//! uses exactly the addresses that were judged.
+//!
+//! **Invariant:** redirects are never followed; a 3xx is an ordinary response.
+
+use super::{
+    addresses::is_global,
+    transport::{Incoming, Outgoing, TransportFailure},
+};
+use aiv_runtime::types::TransportError;
+use futures_util::{StreamExt, future::BoxFuture};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::{
+    collections::HashMap,
+    error::Error as StdError,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
+use url::{Host, Url};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Turns a name into addresses; what comes back is judged before anything connects.
+pub trait Lookup: Send + Sync {
+    fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+}
+
+/// The resolver of the operating system.
+pub struct SystemLookup;
+
+impl Lookup for SystemLookup {
+    fn lookup(&self, name: String) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.collect()) })
+    }
+}
+
+/// What an [`Egress`] may reach beyond the rules that never change.
+pub struct Reach {
+    /// Ports besides 443.
+    pub extra_ports: Vec<u16>,
+    pub lookup: Arc<dyn Lookup>,
+    /// Host names that a server on this machine plays, by plain HTTP. Only the conformance runner
+    /// fills this; no setting does.
+    pub stand_ins: HashMap<String, SocketAddr>,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { extra_ports: Vec::new(), lookup: Arc::new(SystemLookup), stand_ins: HashMap::new() }
+    }
+}
+
+/// A guarded HTTP client. Cheap to clone.
+#[derive(Clone)]
+pub struct Egress {
+    client: reqwest::Client,
+    stand_ins: Arc<HashMap<String, SocketAddr>>,
+    extra_ports: Arc<[u16]>,
+}
+
+impl Egress {
+    /// The client of a host in service.
+    pub fn guarded() -> anyhow::Result<Self> {
+        Self::with(Reach::default())
+    }
+
+    /// A client with a wider reach. Stand-ins must be on this machine.
+    pub fn with(reach: Reach) -> anyhow::Result<Self> {
+        if let Some((host, address)) = reach.stand_ins.iter().find(|(_, a)| !a.ip().is_loopback()) {
+            anyhow::bail!("the stand-in for {host} must be on this machine, not at {address}");
+        }
+        let stand_ins = Arc::new(reach.stand_ins);
+        let resolver = GuardedResolver { lookup: reach.lookup, stand_ins: Arc::clone(&stand_ins) };
+        #[expect(clippy::disallowed_methods, reason = "the one place that builds clients")]
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .https_only(stand_ins.is_empty())
+            .dns_resolver(resolver)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .referer(false)
+            .user_agent(concat!("aiv/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, stand_ins, extra_ports: reach.extra_ports.into() })
+    }
+
+    /// Sends one request and reads the whole response, within its limits.
+    pub async fn send(&self, request: Outgoing) -> Result<Incoming, TransportFailure> {
+        let url = self.judge(request.url)?;
+        let limit = request.max_response_bytes;
+        let mut builder = self
+            .client
+            .request(request.method, url)
+            .headers(request.headers)
+            .timeout(request.timeout);
+        if let Some(body) = request.body {
+            builder = builder.body(body);
+        }
+        let response = builder.send().await.map_err(explain)?;
+        let status = response.status().as_u16();
+        let headers = response
+            .headers()
+            .iter()
+            .map(|(name, value)| {
+                (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+            })
+            .collect();
+        let too_large = || {
+            TransportFailure::new(
+                TransportError::TooLarge,
+                format!("the response is larger than {limit} bytes"),
+            )
+        };
+        // Known only without compression, so this is a short cut and not the check.
+        if response.content_length().is_some_and(|length| length > limit) {
+            return Err(too_large());
+        }
+        let mut body = Vec::new();
+        let mut chunks = response.bytes_stream();
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(explain)?;
+            if (body.len() + chunk.len()) as u64 > limit {
+                return Err(too_large());
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(Incoming { status, headers, body })
+    }
+
+    /// The address that is really asked, or why none is.
+    fn judge(&self, mut url: Url) -> Result<Url, TransportFailure> {
+        if url.scheme() != "https" {
+            return Err(TransportFailure::refused("only https is allowed"));
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) => name.to_owned(),
+            Some(Host::Ipv4(address)) => return Err(refuse_literal(address.into())),
+            Some(Host::Ipv6(address)) => return Err(refuse_literal(address.into())),
+            None => return Err(TransportFailure::refused("the URL has no host")),
+        };
+        let port = url.port_or_known_default().unwrap_or(443);
+        if port != 443 && !self.extra_ports.contains(&port) {
+            return Err(TransportFailure::refused(format!("port {port} is not allowed")));
+        }
+        if let Some(address) = self.stand_ins.get(&host) {
+            let rewritten =
+                url.set_scheme("http").and_then(|()| url.set_port(Some(address.port())));
+            rewritten.map_err(|()| TransportFailure::refused("the stand-in has no address"))?;
+        } else if !self.stand_ins.is_empty() {
+            return Err(TransportFailure::refused(format!("{host} has no stand-in")));
+        }
+        Ok(url)
+    }
+}
+
+/// A vendor has a name; a literal is at best a mistake and at worst a way around the resolver,
+/// which is never asked about one.
+fn refuse_literal(address: IpAddr) -> TransportFailure {
+    let why = if is_global(address) { "use the host's name" } else { "it is not a public address" };
+    TransportFailure::refused(format!("an address instead of a host name: {why}"))
+}
+
+/// Judges every address of a name and hands out only the public ones.
+struct GuardedResolver {
+    lookup: Arc<dyn Lookup>,
+    stand_ins: Arc<HashMap<String, SocketAddr>>,
+}
+
+impl Resolve for GuardedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let name = name.as_str().to_owned();
+        if let Some(address) = self.stand_ins.get(&name).copied() {
+            return Box::pin(async move { Ok(Box::new(std::iter::once(address)) as Addrs) });
+        }
+        let answers = self.lookup.lookup(name.clone());
+        Box::pin(async move {
+            let answers = answers.await.map_err(|err| DnsFailed(name.clone(), err))?;
+            let public: Vec<_> = answers.into_iter().filter(|a| is_global(a.ip())).collect();
+            if public.is_empty() {
+                return Err(NotPublic(name).into());
+            }
+            Ok(Box::new(public.into_iter()) as Addrs)
+        })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} does not resolve: {1}")]
+struct DnsFailed(String, io::Error);
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} resolves to no public address")]
+struct NotPublic(String);
+
+/// Names what went wrong. The URL may hold a credential and is left out.
+fn explain(err: reqwest::Error) -> TransportFailure {
+    let err = err.without_url();
+    let mut causes: Vec<&(dyn StdError + 'static)> = Vec::new();
+    let mut next = err.source();
+    while let Some(cause) = next {
+        causes.push(cause);
+        next = cause.source();
+    }
+    if let Some(refusal) = causes.iter().find_map(|cause| cause.downcast_ref::<NotPublic>()) {
+        return TransportFailure::refused(refusal.to_string());
+    }
+    let reason = causes.last().map_or_else(|| err.to_string(), ToString::to_string);
+    let error = if causes.iter().any(|cause| cause.is::<DnsFailed>()) {
+        TransportError::Dns
+    } else if err.is_timeout() {
+        TransportError::Timeout
+    } else if causes.iter().any(|cause| is_tls(*cause)) {
+        TransportError::Tls
+    } else if err.is_connect() {
+        TransportError::Connect
+    } else if err.is_builder() {
+        TransportError::RefusedByPolicy
+    } else {
+        TransportError::Reset
+    };
+    TransportFailure { error, reason }
+}
+
+fn is_tls(cause: &(dyn StdError + 'static)) -> bool {
+    cause.is::<rustls::Error>()
+        || cause
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            .is_some()
+}

@@ -1,0 +1,179 @@
+//! The engines in service: components, what they may do, and the calls to them.
+//!
+//! A call goes `start → (fetch → resume)* → done`, driven by [`call`]. Every fetch is checked and
+//! given its credentials by [`request`], carried by a [`transport`] (the vendors behind
+//! [`egress`], or [`replay`]), and comes back redacted. [`retry`] says what follows a failure.
+//!
+//! **Invariant:** HTTP goes out only through [`egress`]; nothing else in the host makes a client.
+//!
+//! **Invariant:** a call keeps the [`Route`] it began with; swapping the catalogue never touches it.
+
+pub mod addresses;
+pub mod call;
+pub mod cases;
+pub mod credentials;
+pub mod egress;
+pub mod exchange;
+pub mod failure;
+pub mod grant;
+pub mod health;
+pub mod redact;
+pub mod registry;
+pub mod replay;
+pub mod request;
+pub mod retry;
+pub mod transport;
+
+pub use self::{
+    call::{Begin, CallEnd, CallReport, CallRequest, Checkpoint},
+    credentials::CredentialSource,
+    exchange::{Exchange, ExchangeResult},
+    failure::{CallFailure, FailureClass},
+    grant::Grant,
+    health::Health,
+    transport::Transport,
+};
+
+use self::{
+    credentials::{EnvironmentCredentials, FixedCredential, Secrets},
+    egress::Egress,
+    replay::ReplayTransport,
+    transport::LiveTransport,
+};
+use crate::{
+    Clock,
+    config::{Config, ProviderMode},
+};
+use aiv_runtime::{
+    Digest, Limits, Plugin,
+    types::{Manifest, Surface},
+};
+use arc_swap::ArcSwap;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+/// The engines in service. Cheap to clone; all clones see the same catalogue.
+#[derive(Clone)]
+pub struct Providers(Arc<Inner>);
+
+struct Inner {
+    catalogue: ArcSwap<BTreeMap<String, Arc<Route>>>,
+    transport: Arc<dyn Transport>,
+    credentials: Arc<dyn CredentialSource>,
+    clock: Clock,
+}
+
+/// One engine: the component that speaks for it and what the operator lets it do.
+pub struct Route {
+    /// Runs within the limits of `grant`.
+    pub plugin: Arc<Plugin>,
+    pub digest: Digest,
+    pub manifest: Manifest,
+    pub grant: Grant,
+}
+
+impl Route {
+    pub fn new(plugin: &Plugin, grant: Grant) -> Self {
+        let limits = Limits {
+            memory_bytes: usize::try_from(grant.memory_bytes)
+                .unwrap_or(Limits::MAX_MEMORY)
+                .min(Limits::MAX_MEMORY),
+            cpu: Duration::from_millis(grant.cpu_ms.into()),
+            ..*plugin.limits()
+        };
+        Self {
+            digest: plugin.digest(),
+            manifest: plugin.manifest().clone(),
+            plugin: Arc::new(plugin.with_limits(limits)),
+            grant,
+        }
+    }
+
+    pub fn key(&self) -> &str {
+        &self.manifest.key
+    }
+
+    pub fn surface(&self, id: &str) -> Option<&Surface> {
+        self.manifest.surfaces.iter().find(|surface| surface.id == id)
+    }
+
+    /// The surface that a run uses when nobody chose one.
+    pub fn default_surface(&self) -> Option<&Surface> {
+        self.manifest.surfaces.first()
+    }
+}
+
+impl Providers {
+    /// An empty catalogue in front of the vendors, or of the recordings in replay mode.
+    pub fn new(config: Arc<Config>, clock: Clock) -> anyhow::Result<Self> {
+        Ok(match config.providers.mode {
+            ProviderMode::Live => Self::with(
+                Arc::new(LiveTransport::new(Egress::guarded()?)),
+                Arc::new(EnvironmentCredentials::new(config)),
+                clock,
+            ),
+            ProviderMode::Replay => Self::with(
+                Arc::new(ReplayTransport),
+                Arc::new(FixedCredential::new("replay needs no credential")),
+                clock,
+            ),
+        })
+    }
+
+    pub fn with(
+        transport: Arc<dyn Transport>,
+        credentials: Arc<dyn CredentialSource>,
+        clock: Clock,
+    ) -> Self {
+        let catalogue = ArcSwap::default();
+        Self(Arc::new(Inner { catalogue, transport, credentials, clock }))
+    }
+
+    pub fn find(&self, key: &str) -> Option<Arc<Route>> {
+        self.0.catalogue.load().get(key).cloned()
+    }
+
+    /// The route in service whose component has this digest.
+    pub fn find_digest(&self, digest: Digest) -> Option<Arc<Route>> {
+        self.0.catalogue.load().values().find(|route| route.digest == digest).cloned()
+    }
+
+    /// All routes, by key.
+    pub fn list(&self) -> Vec<Arc<Route>> {
+        self.0.catalogue.load().values().cloned().collect()
+    }
+
+    /// Puts another catalogue into service. Calls on their way end with the routes they have.
+    pub fn replace(&self, routes: impl IntoIterator<Item = Route>) {
+        let catalogue: BTreeMap<_, _> =
+            routes.into_iter().map(|route| (route.key().to_owned(), Arc::new(route))).collect();
+        self.0.catalogue.store(Arc::new(catalogue));
+    }
+
+    /// Whether answers are made up here and must stay out of live metrics.
+    pub fn is_synthetic(&self) -> bool {
+        self.0.transport.is_synthetic()
+    }
+
+    /// The environment variables that `route` waits for.
+    pub fn missing_credentials(&self, route: &Route) -> Vec<String> {
+        let secrets = self.secrets(route);
+        credentials::granted(&route.manifest, &route.grant)
+            .filter(|name| secrets.find(name).is_none())
+            .map(|name| credentials::variable(&route.manifest, name))
+            .collect()
+    }
+
+    fn secrets(&self, route: &Route) -> Secrets {
+        Secrets::load(self.0.credentials.as_ref(), &route.manifest, &route.grant)
+    }
+
+    fn transport(&self) -> &dyn Transport {
+        self.0.transport.as_ref()
+    }
+
+    fn now_unix(&self) -> f64 {
+        #[expect(clippy::cast_precision_loss, reason = "microseconds of our time fit 53 bits")]
+        let micros = self.0.clock.now().timestamp_micros() as f64;
+        micros / 1e6
+    }
+}

@@ -1,0 +1,293 @@
+use super::{Conn, on_db};
+use crate::{
+    Result,
+    ids::{JobId, WorkspaceId},
+};
+use chrono::{DateTime, Utc};
+use sqlx::{FromRow, QueryBuilder, query, query_as, query_scalar, types::Json};
+use std::collections::HashSet;
+
+/// A piece of work to add.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    pub queue: &'static str,
+    /// What limits it: the provider for a run, else empty.
+    pub lane: String,
+    pub workspace: Option<WorkspaceId>,
+    /// Lower first.
+    pub priority: i64,
+    /// While a job of the queue has it, another one is not added.
+    pub unique_key: Option<String>,
+    pub payload: serde_json::Value,
+    pub run_at: DateTime<Utc>,
+    pub max_attempts: i64,
+}
+
+/// A job in the hands of a worker.
+#[derive(Debug, Clone, FromRow)]
+pub struct Claimed {
+    pub id: JobId,
+    pub queue: String,
+    pub lane: String,
+    pub payload: Json<serde_json::Value>,
+    /// What the worker must still hold for its result to count.
+    pub epoch: i64,
+    /// 1 for the first try.
+    pub attempt: i64,
+    pub max_attempts: i64,
+    pub owner: JobId,
+}
+
+/// How a try ended.
+#[derive(Debug, Clone)]
+pub enum JobEnd {
+    Succeeded,
+    /// Try again at `run_at`; `counts` says whether this try used up an attempt.
+    Retry {
+        run_at: DateTime<Utc>,
+        counts: bool,
+        error: Option<String>,
+    },
+    /// No further try helps.
+    Dead {
+        error: String,
+    },
+    Cancelled,
+}
+
+/// How many jobs of a queue are in a state.
+#[derive(Debug, Clone, FromRow)]
+pub struct JobCount {
+    pub queue: String,
+    pub state: String,
+    pub jobs: i64,
+    /// When the oldest of them became due.
+    pub oldest_run_at: Option<DateTime<Utc>>,
+}
+
+/// Rows per statement; SQLite takes 32,766 binds, and a page of rows is as fast as one.
+const CHUNK: usize = 500;
+
+/// Adds jobs in the caller's transaction; returns how many were new.
+pub async fn insert(conn: &mut Conn, jobs: &[NewJob], now: DateTime<Utc>) -> Result<u64> {
+    let mut added = 0;
+    for chunk in jobs.chunks(CHUNK) {
+        added += on_db!(conn, |c| {
+            let mut sql = QueryBuilder::new(
+                "INSERT INTO jobs (id, queue, lane, workspace_id, priority, unique_key, payload,
+                                   state, run_at, epoch, attempt, max_attempts, lost, created_at) ",
+            );
+            sql.push_values(chunk, |mut row, job| {
+                row.push_bind(JobId::generate())
+                    .push_bind(job.queue)
+                    .push_bind(&job.lane)
+                    .push_bind(job.workspace)
+                    .push_bind(job.priority)
+                    .push_bind(&job.unique_key)
+                    .push_bind(Json(&job.payload))
+                    .push("'available'")
+                    .push_bind(job.run_at)
+                    .push("0, 0")
+                    .push_bind(job.max_attempts)
+                    .push("0")
+                    .push_bind(now);
+            });
+            sql.push(" ON CONFLICT DO NOTHING");
+            sql.build().execute(c).await.map(|done| done.rows_affected())
+        })?;
+    }
+    Ok(added)
+}
+
+/// The lanes of a queue that have work, due or not.
+///
+/// A loose index scan: its cost grows with the lanes, not with the jobs.
+pub async fn lanes(conn: &mut Conn, queue: &str) -> Result<Vec<String>> {
+    Ok(on_db!(conn, |c| query_scalar(
+        "WITH RECURSIVE found (lane) AS (
+             SELECT MIN(lane) FROM jobs WHERE queue = $1 AND state = 'available'
+             UNION ALL
+             SELECT (SELECT MIN(lane) FROM jobs
+                     WHERE queue = $1 AND state = 'available' AND lane > found.lane)
+             FROM found WHERE found.lane IS NOT NULL
+         )
+         SELECT lane FROM found WHERE lane IS NOT NULL",
+    )
+    .bind(queue)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// Takes up to `limit` due jobs of a lane until `lease_until`.
+pub async fn claim(
+    conn: &mut Conn,
+    queue: &str,
+    lane: &str,
+    limit: i64,
+    owner: JobId,
+    lease_until: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Claimed>> {
+    const POSTGRES: &str = "UPDATE jobs
+        SET state = 'running', owner = $1, lease_until = $2, attempt = attempt + 1,
+            started_at = $3
+        WHERE id IN (SELECT id FROM jobs
+                     WHERE queue = $4 AND lane = $5 AND state = 'available' AND run_at <= $3
+                     ORDER BY priority, run_at LIMIT $6
+                     FOR UPDATE SKIP LOCKED)
+        RETURNING id, queue, lane, payload, epoch, attempt, max_attempts, owner";
+    // SQLite has one writer: nobody can hold a row that this statement wants.
+    const SQLITE: &str = "UPDATE jobs
+        SET state = 'running', owner = $1, lease_until = $2, attempt = attempt + 1,
+            started_at = $3
+        WHERE id IN (SELECT id FROM jobs
+                     WHERE queue = $4 AND lane = $5 AND state = 'available' AND run_at <= $3
+                     ORDER BY priority, run_at LIMIT $6)
+        RETURNING id, queue, lane, payload, epoch, attempt, max_attempts, owner";
+    macro_rules! claim {
+        ($sql:expr, $c:expr) => {
+            query_as($sql)
+                .bind(owner)
+                .bind(lease_until)
+                .bind(now)
+                .bind(queue)
+                .bind(lane)
+                .bind(limit)
+                .fetch_all($c)
+                .await
+        };
+    }
+    Ok(on_db!(conn, postgres: |c| claim!(POSTGRES, c), sqlite: |c| claim!(SQLITE, c))?)
+}
+
+/// Ends tries that `owner` still holds; returns the ids of those that it did.
+///
+/// **Invariant:** what a worker did counts only when its job is among the returned ones.
+pub async fn end(
+    conn: &mut Conn,
+    owner: JobId,
+    ends: &[(JobId, i64, JobEnd)],
+    now: DateTime<Utc>,
+) -> Result<HashSet<JobId>> {
+    let mut ended = HashSet::with_capacity(ends.len());
+    for chunk in ends.chunks(CHUNK) {
+        let ids: Vec<JobId> = on_db!(conn, |c| {
+            let mut sql = QueryBuilder::new(
+                "UPDATE jobs
+                 SET state = v.column3, run_at = COALESCE(v.column4, jobs.run_at),
+                     attempt = jobs.attempt - v.column5,
+                     last_error = COALESCE(v.column6, jobs.last_error), finished_at = v.column7,
+                     unique_key = CASE WHEN v.column7 IS NULL THEN jobs.unique_key END,
+                     owner = NULL, lease_until = NULL
+                 FROM (",
+            );
+            sql.push_values(chunk, |mut row, (id, epoch, end)| {
+                let (state, run_at, give_back, error, finished_at) = match end {
+                    JobEnd::Succeeded => ("succeeded", None, 0, None, Some(now)),
+                    JobEnd::Retry { run_at, counts, error } => {
+                        ("available", Some(*run_at), i64::from(!counts), error.clone(), None)
+                    }
+                    JobEnd::Dead { error } => ("dead", None, 0, Some(error.clone()), Some(now)),
+                    JobEnd::Cancelled => ("cancelled", None, 0, None, Some(now)),
+                };
+                row.push_bind(*id)
+                    .push_bind(*epoch)
+                    .push_bind(state)
+                    .push_bind(run_at)
+                    .push_bind(give_back)
+                    .push_bind(error)
+                    .push_bind(finished_at);
+            });
+            sql.push(
+                ") AS v WHERE jobs.id = v.column1 AND jobs.epoch = v.column2
+                 AND jobs.state = 'running' AND jobs.owner = ",
+            );
+            sql.push_bind(owner).push(" RETURNING jobs.id");
+            sql.build_query_scalar().fetch_all(c).await
+        })?;
+        ended.extend(ids);
+    }
+    Ok(ended)
+}
+
+/// Prolongs every lease of `owner`; returns how many it holds.
+pub async fn renew(conn: &mut Conn, owner: JobId, lease_until: DateTime<Utc>) -> Result<u64> {
+    Ok(on_db!(conn, |c| query(
+        "UPDATE jobs SET lease_until = $2 WHERE owner = $1 AND state = 'running'",
+    )
+    .bind(owner)
+    .bind(lease_until)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?)
+}
+
+/// A job that was taken away from a worker that stopped renewing it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Rescued {
+    pub id: JobId,
+    pub queue: String,
+    pub payload: Json<serde_json::Value>,
+    /// It lost its worker too often and is not tried again.
+    pub buried: bool,
+}
+
+/// Why a rescued job's last try came to nothing.
+pub const LOST: &str = "its worker stopped before it was done";
+
+/// Takes jobs away from workers that stopped renewing them.
+///
+/// A job that lost its worker more than `max_lost` times is buried: it may be what kills them.
+pub async fn rescue(conn: &mut Conn, max_lost: i64, now: DateTime<Utc>) -> Result<Vec<Rescued>> {
+    Ok(on_db!(conn, |c| query_as(
+        "UPDATE jobs
+         SET state = CASE WHEN lost >= $2 THEN 'dead' ELSE 'available' END,
+             finished_at = CASE WHEN lost >= $2 THEN $1 END,
+             last_error = $3,
+             run_at = $1, epoch = epoch + 1, lost = lost + 1, owner = NULL, lease_until = NULL
+         WHERE state = 'running' AND lease_until < $1
+         RETURNING id, queue, payload, state = 'dead' AS buried",
+    )
+    .bind(now)
+    .bind(max_lost)
+    .bind(LOST)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// Gives back what `owner` holds, as if it had never been claimed.
+pub async fn hand_back(conn: &mut Conn, owner: JobId, now: DateTime<Utc>) -> Result<u64> {
+    Ok(on_db!(conn, |c| query(
+        "UPDATE jobs
+         SET state = 'available', run_at = $2, epoch = epoch + 1, attempt = attempt - 1,
+             owner = NULL, lease_until = NULL
+         WHERE owner = $1 AND state = 'running'",
+    )
+    .bind(owner)
+    .bind(now)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?)
+}
+
+/// Forgets jobs that ended well before `before`; returns how many.
+pub async fn purge(conn: &mut Conn, before: DateTime<Utc>) -> Result<u64> {
+    Ok(on_db!(conn, |c| query(
+        "DELETE FROM jobs WHERE id IN (
+             SELECT id FROM jobs
+             WHERE finished_at < $1 AND state IN ('succeeded', 'cancelled') LIMIT 5000)",
+    )
+    .bind(before)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?)
+}
+
+pub async fn counts(conn: &mut Conn) -> Result<Vec<JobCount>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT queue, state, COUNT(*) AS jobs, MIN(run_at) AS oldest_run_at
+         FROM jobs GROUP BY queue, state ORDER BY queue, state",
+    )
+    .fetch_all(c)
+    .await)?)
+}

@@ -1,0 +1,281 @@
+//! Every SQL statement of the host, one file per family of tables.
+//!
+//! Statements are plain text that both Postgres and SQLite understand. [`on_db!`] repeats the
+//! expression for each engine, so that the compiler checks every bind and every column type twice
+//! while a person writes and reads it once.
+//!
+//! **Invariant:** no SQL outside this folder, no HTTP and no Redis inside it.
+//! **Invariant:** the time comes in as a parameter; no statement calls `now()`.
+//! **Invariant:** a function that touches a tenant's rows takes the workspace as its second
+//! argument and says so in its `WHERE`.
+
+use sqlx::{
+    Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    migrate::{Migrate, Migrator},
+    pool::PoolConnection,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{path::Path, str::FromStr, time::Duration};
+
+pub mod answers;
+pub mod api_keys;
+pub mod batches;
+pub mod brands;
+pub mod citations;
+pub mod costs;
+pub mod daily_counts;
+pub mod engines;
+pub mod idempotency;
+pub mod jobs;
+pub mod mentions;
+pub mod prompts;
+pub mod providers;
+pub mod raw_payloads;
+pub mod run_writes;
+pub mod runs;
+pub mod workspaces;
+
+static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
+static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// How long a caller waits for a connection before it is told to try again.
+const ACQUIRE: Duration = Duration::from_secs(3);
+
+/// The database, whichever it is.
+#[derive(Clone)]
+pub enum Store {
+    Postgres(PgPool),
+    /// Many readers, and one writer that never has to wait for itself.
+    Sqlite {
+        readers: SqlitePool,
+        writer: SqlitePool,
+    },
+}
+
+/// Which migrations the database has, against those this binary carries.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct MigrationStatus {
+    /// Version of the newest migration that was applied; 0 for an empty database.
+    pub applied: i64,
+    /// Version of the newest migration of this binary.
+    pub known: i64,
+}
+
+impl MigrationStatus {
+    pub fn is_current(&self) -> bool {
+        self.applied == self.known
+    }
+}
+
+impl Store {
+    /// Connects to `postgres://…` or `sqlite:…`; the schema stays as it is.
+    pub async fn connect(url: &str, max_connections: u32) -> anyhow::Result<Self> {
+        if url.starts_with("postgres") {
+            // Dropping a query's future does not stop its statement: the server has to.
+            let options = PgConnectOptions::from_str(url)?.application_name("aiv").options([
+                ("statement_timeout", "15s"),
+                ("lock_timeout", "5s"),
+                ("idle_in_transaction_session_timeout", "30s"),
+            ]);
+            let pool = PgPoolOptions::new()
+                .max_connections(max_connections)
+                .acquire_timeout(ACQUIRE)
+                .connect_with(options)
+                .await?;
+            return Ok(Store::Postgres(pool));
+        }
+
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(5));
+        if let Some(folder) = options.get_filename().parent().filter(|f| *f != Path::new("")) {
+            std::fs::create_dir_all(folder)?;
+        }
+        let pool = || SqlitePoolOptions::new().acquire_timeout(ACQUIRE);
+        let writer = pool()
+            .acquire_timeout(Duration::from_secs(30))
+            .max_connections(1)
+            .connect_with(options.clone())
+            .await?;
+        let readers =
+            pool().max_connections(max_connections).connect_with(options.read_only(true)).await?;
+        Ok(Store::Sqlite { readers, writer })
+    }
+
+    /// Brings the schema up to date.
+    pub async fn migrate(&self) -> anyhow::Result<()> {
+        match self {
+            Store::Postgres(pool) => POSTGRES.run(pool).await?,
+            Store::Sqlite { writer, .. } => SQLITE.run(writer).await?,
+        }
+        Ok(())
+    }
+
+    pub async fn migration_status(&self) -> anyhow::Result<MigrationStatus> {
+        let (applied, known) = match self {
+            Store::Postgres(pool) => {
+                (applied(&mut *pool.acquire().await?, &POSTGRES).await?, &POSTGRES)
+            }
+            Store::Sqlite { writer, .. } => {
+                (applied(&mut *writer.acquire().await?, &SQLITE).await?, &SQLITE)
+            }
+        };
+        Ok(MigrationStatus {
+            applied,
+            known: known.iter().map(|migration| migration.version).max().unwrap_or(0),
+        })
+    }
+
+    /// A connection to read with.
+    pub async fn read(&self) -> sqlx::Result<Conn> {
+        Ok(Conn(match self {
+            Store::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
+            Store::Sqlite { readers, .. } => Inner::Sqlite(readers.acquire().await?),
+        }))
+    }
+
+    /// A transaction to write in; dropping it undoes it.
+    ///
+    /// SQLite takes the write lock here rather than at the first write: a transaction that
+    /// upgrades later fails at once when another writer got in between, busy timeout or not.
+    pub async fn begin(&self) -> sqlx::Result<Tx> {
+        Ok(Tx(Conn(match self {
+            Store::Postgres(pool) => Inner::PostgresTx(pool.begin().await?),
+            Store::Sqlite { writer, .. } => {
+                Inner::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+        })))
+    }
+
+    /// Proves that the database answers.
+    pub async fn ping(&self) -> sqlx::Result<()> {
+        match self {
+            Store::Postgres(pool) => pool.execute("SELECT 1").await.map(drop),
+            Store::Sqlite { readers, .. } => readers.execute("SELECT 1").await.map(drop),
+        }
+    }
+
+    /// Connections in use, open and idle, and allowed.
+    pub fn pool_size(&self) -> PoolSize {
+        let (size, idle, max) = match self {
+            Store::Postgres(pool) => {
+                (pool.size(), pool.num_idle(), pool.options().get_max_connections())
+            }
+            Store::Sqlite { readers, writer } => (
+                readers.size() + writer.size(),
+                readers.num_idle() + writer.num_idle(),
+                readers.options().get_max_connections() + 1,
+            ),
+        };
+        let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+        PoolSize { active: size.saturating_sub(idle), idle, max }
+    }
+
+    /// `postgres` or `sqlite`.
+    pub fn engine_name(&self) -> &'static str {
+        match self {
+            Store::Postgres(_) => "postgres",
+            Store::Sqlite { .. } => "sqlite",
+        }
+    }
+
+    pub async fn close(&self) {
+        match self {
+            Store::Postgres(pool) => pool.close().await,
+            Store::Sqlite { readers, writer } => {
+                readers.close().await;
+                writer.close().await;
+            }
+        }
+    }
+}
+
+async fn applied<C: Migrate>(conn: &mut C, migrator: &Migrator) -> anyhow::Result<i64> {
+    conn.ensure_migrations_table(&migrator.table_name).await?;
+    let applied = conn.list_applied_migrations(&migrator.table_name).await?;
+    Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
+}
+
+/// What the pool of database connections is doing.
+#[derive(Debug, Clone, Copy)]
+pub struct PoolSize {
+    pub active: u32,
+    pub idle: u32,
+    pub max: u32,
+}
+
+/// What every function of this folder takes: a connection, inside a transaction or not.
+pub struct Conn(Inner);
+
+enum Inner {
+    Postgres(PoolConnection<Postgres>),
+    PostgresTx(Transaction<'static, Postgres>),
+    Sqlite(PoolConnection<Sqlite>),
+    SqliteTx(Transaction<'static, Sqlite>),
+}
+
+/// See [`on_db!`].
+pub(crate) enum Engine<'a> {
+    Postgres(&'a mut PgConnection),
+    Sqlite(&'a mut SqliteConnection),
+}
+
+impl Conn {
+    pub(crate) fn engine(&mut self) -> Engine<'_> {
+        match &mut self.0 {
+            Inner::Postgres(conn) => Engine::Postgres(conn),
+            Inner::PostgresTx(tx) => Engine::Postgres(tx),
+            Inner::Sqlite(conn) => Engine::Sqlite(conn),
+            Inner::SqliteTx(tx) => Engine::Sqlite(tx),
+        }
+    }
+}
+
+/// A [`Conn`] whose changes last only once committed.
+pub struct Tx(Conn);
+
+impl Tx {
+    pub async fn commit(self) -> sqlx::Result<()> {
+        match self.0.0 {
+            Inner::PostgresTx(tx) => tx.commit().await,
+            Inner::SqliteTx(tx) => tx.commit().await,
+            Inner::Postgres(_) | Inner::Sqlite(_) => {
+                unreachable!("only `Store::begin` makes a `Tx`")
+            }
+        }
+    }
+}
+
+impl std::ops::Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.0
+    }
+}
+
+/// Runs one expression against whichever engine the connection belongs to.
+///
+/// The second form is for the rare statement that the engines spell differently.
+macro_rules! on_db {
+    ($conn:expr, |$c:ident| $run:expr) => {
+        on_db!($conn, postgres: |$c| $run, sqlite: |$c| $run)
+    };
+    ($conn:expr, postgres: |$p:ident| $pg:expr, sqlite: |$s:ident| $lite:expr) => {
+        match $conn.engine() {
+            $crate::store::Engine::Postgres($p) => $pg,
+            $crate::store::Engine::Sqlite($s) => $lite,
+        }
+    };
+}
+pub(crate) use on_db;

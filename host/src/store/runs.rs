@@ -1,0 +1,264 @@
+use super::{Conn, on_db};
+use crate::{
+    Error, Result,
+    ids::{BatchId, PromptId, PromptVersionId, RunId, WorkspaceId},
+};
+use chrono::{DateTime, NaiveDate, Utc};
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, QueryBuilder, query, query_as};
+use std::collections::HashSet;
+
+/// One prompt version asked once of one engine.
+#[derive(Debug, Clone, FromRow)]
+pub struct Run {
+    /// What its mentions, citations and attempts call it.
+    pub number: i64,
+    pub id: RunId,
+    pub workspace_id: WorkspaceId,
+    pub batch_id: Option<BatchId>,
+    pub prompt_id: PromptId,
+    pub prompt_version_id: PromptVersionId,
+    pub engine: String,
+    /// 1 for the first sample of its slot.
+    pub sample: i64,
+    pub slot: String,
+    /// Comes from recordings, so it never counts in a live workspace.
+    pub synthetic: bool,
+    pub state: RunState,
+    pub outcome: Option<RunOutcome>,
+    /// Why there is no answer, or why the run was skipped.
+    pub reason: Option<String>,
+    pub error_kind: Option<String>,
+    pub error_detail: Option<String>,
+    pub attempts: i64,
+    pub cost_micros: i64,
+    /// Day of the finish in the workspace's time zone.
+    pub day: Option<NaiveDate>,
+    pub mentions: i64,
+    pub citations: i64,
+    pub provider_digest: Option<Vec<u8>>,
+    /// A call that waits, as the driver left it.
+    pub checkpoint: Option<Vec<u8>>,
+    pub created_at: DateTime<Utc>,
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type, Serialize, Deserialize)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum RunState {
+    Queued,
+    Running,
+    Succeeded,
+    Failed,
+    Skipped,
+    Cancelled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type, Serialize, Deserialize)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
+pub enum RunOutcome {
+    Answer,
+    /// The engine showed none: a fact about the engine.
+    NoAnswer,
+}
+
+/// One paid call of a run.
+#[derive(Debug, Clone, FromRow)]
+pub struct Attempt {
+    pub attempt: i64,
+    /// running | waiting | fetched | succeeded | failed | lost
+    pub state: String,
+    pub provider_digest: Vec<u8>,
+    pub fetches: i64,
+    pub cost_micros: i64,
+    pub error_kind: Option<String>,
+    pub error_detail: Option<String>,
+    pub raw_digest: Option<Vec<u8>>,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// A run to make.
+#[derive(Debug, Clone)]
+pub struct NewRun {
+    pub id: RunId,
+    pub batch: Option<BatchId>,
+    pub prompt: PromptId,
+    pub prompt_version: PromptVersionId,
+    pub engine: String,
+    pub sample: i64,
+    pub slot: String,
+    /// SHA-256 of all that makes two runs the same; see `jobs::run_batch`.
+    pub run_key: Vec<u8>,
+    pub synthetic: bool,
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default)]
+pub struct RunFilter {
+    pub batch: Option<BatchId>,
+    pub engine: Option<String>,
+    pub state: Option<RunState>,
+    pub prompt: Option<PromptId>,
+}
+
+/// A run with the question it asks and what its workspace says of it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Question {
+    #[sqlx(flatten)]
+    pub run: Run,
+    pub text: String,
+    pub language: Option<String>,
+    pub country: Option<String>,
+    pub location: Option<String>,
+    /// Of the workspace.
+    pub timezone: String,
+    /// Of the workspace.
+    pub brands_version: i64,
+    /// Of the workspace.
+    pub daily_budget_micros: Option<i64>,
+    /// The workspace's answers are recordings as a whole.
+    pub synthetic_workspace: bool,
+}
+
+/// Rows per statement; see `store::jobs`.
+const CHUNK: usize = 500;
+
+/// Makes runs; those whose key exists already are left out. Returns the ids that are new.
+pub async fn insert(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    runs: &[NewRun],
+    now: DateTime<Utc>,
+) -> Result<HashSet<RunId>> {
+    let mut made = HashSet::with_capacity(runs.len());
+    for chunk in runs.chunks(CHUNK) {
+        let ids: Vec<RunId> = on_db!(conn, |c| {
+            let mut sql = QueryBuilder::new(
+                "INSERT INTO runs (id, workspace_id, batch_id, prompt_id, prompt_version_id,
+                                   engine, sample, slot, run_key, synthetic, state, attempts,
+                                   cost_micros, mentions, citations, created_at) ",
+            );
+            sql.push_values(chunk, |mut row, run| {
+                row.push_bind(run.id)
+                    .push_bind(workspace)
+                    .push_bind(run.batch)
+                    .push_bind(run.prompt)
+                    .push_bind(run.prompt_version)
+                    .push_bind(&run.engine)
+                    .push_bind(run.sample)
+                    .push_bind(&run.slot)
+                    .push_bind(&run.run_key)
+                    .push_bind(run.synthetic)
+                    .push_bind(RunState::Queued)
+                    .push("0, 0, 0, 0")
+                    .push_bind(now);
+            });
+            sql.push(" ON CONFLICT (workspace_id, run_key) DO NOTHING RETURNING id");
+            sql.build_query_scalar().fetch_all(c).await
+        })?;
+        made.extend(ids);
+    }
+    Ok(made)
+}
+
+pub async fn find(conn: &mut Conn, workspace: WorkspaceId, id: RunId) -> Result<Run> {
+    on_db!(conn, |c| query_as("SELECT * FROM runs WHERE workspace_id = $1 AND id = $2")
+        .bind(workspace)
+        .bind(id)
+        .fetch_optional(c)
+        .await)?
+    .ok_or(Error::NotFound("run"))
+}
+
+/// The run and the text of the prompt version it asks.
+pub async fn question(conn: &mut Conn, workspace: WorkspaceId, id: RunId) -> Result<Question> {
+    on_db!(conn, |c| query_as(
+        "SELECT r.*, v.text, p.language, p.country, p.location, w.timezone, w.brands_version,
+                w.daily_budget_micros, w.synthetic AS synthetic_workspace
+         FROM runs r
+         JOIN workspaces w ON w.id = r.workspace_id
+         JOIN prompt_versions v
+           ON v.workspace_id = r.workspace_id AND v.id = r.prompt_version_id
+         JOIN prompts p ON p.workspace_id = r.workspace_id AND p.id = r.prompt_id
+         WHERE r.workspace_id = $1 AND r.id = $2",
+    )
+    .bind(workspace)
+    .bind(id)
+    .fetch_optional(c)
+    .await)?
+    .ok_or(Error::NotFound("run"))
+}
+
+/// The page before `before`, newest first.
+pub async fn list(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    filter: &RunFilter,
+    before: Option<RunId>,
+    limit: i64,
+) -> Result<Vec<Run>> {
+    let RunFilter { batch, engine, state, prompt } = filter;
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT * FROM runs
+         WHERE workspace_id = $1 AND ($2 IS NULL OR id < $2)
+           AND ($3 IS NULL OR batch_id = $3) AND ($4 IS NULL OR engine = $4)
+           AND ($5 IS NULL OR state = $5) AND ($6 IS NULL OR prompt_id = $6)
+         ORDER BY id DESC LIMIT $7",
+    )
+    .bind(workspace)
+    .bind(before)
+    .bind(batch)
+    .bind(engine)
+    .bind(state)
+    .bind(prompt)
+    .bind(limit)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// The calls of a run, first one first.
+pub async fn attempts(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    run_number: i64,
+) -> Result<Vec<Attempt>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT attempt, state, provider_digest, fetches, cost_micros, error_kind, error_detail,
+                raw_digest, started_at, finished_at
+         FROM run_attempts WHERE workspace_id = $1 AND run_number = $2 ORDER BY attempt",
+    )
+    .bind(workspace)
+    .bind(run_number)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// Fails a run that has not ended; returns whether there was one.
+pub async fn fail(
+    conn: &mut Conn,
+    run: &Run,
+    kind: &str,
+    detail: &str,
+    day: NaiveDate,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let failed = on_db!(conn, |c| query(
+        "UPDATE runs SET state = 'failed', error_kind = $3, error_detail = $4, day = $5,
+                         finished_at = $6
+         WHERE workspace_id = $1 AND number = $2 AND finished_at IS NULL",
+    )
+    .bind(run.workspace_id)
+    .bind(run.number)
+    .bind(kind)
+    .bind(detail)
+    .bind(day)
+    .bind(now)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(failed > 0)
+}

@@ -1,0 +1,210 @@
+//! Every metric of the process: one function per event, called where the event happens.
+//!
+//! **Invariant:** label values come from closed sets (route patterns, queue names, keys of
+//! installed providers), never from what a caller sent; no label names a workspace.
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::{
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Upper bounds in seconds. Without them the exporter writes summaries, which cannot be added up.
+const REQUEST_SECONDS: [f64; 12] =
+    [0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0];
+const WORK_SECONDS: [f64; 12] =
+    [0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0];
+
+static EXPORTER: LazyLock<Option<PrometheusHandle>> = LazyLock::new(|| {
+    let exporter = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Prefix("http_".into()), &REQUEST_SECONDS)
+        .and_then(|builder| builder.set_buckets(&WORK_SECONDS))
+        .and_then(PrometheusBuilder::install_recorder);
+    match exporter {
+        Ok(exporter) => {
+            describe();
+            Some(exporter)
+        }
+        Err(error) => {
+            tracing::error!("metrics are off: {error}");
+            None
+        }
+    }
+});
+
+/// Begins to count. What happens before is not counted.
+pub fn install() {
+    LazyLock::force(&EXPORTER);
+}
+
+/// All metrics in the Prometheus text format.
+pub fn render() -> String {
+    let Some(exporter) = &*EXPORTER else { return String::new() };
+    exporter.run_upkeep();
+    exporter.render()
+}
+
+/// Folds recorded durations into buckets until `stop`: without it they pile up between scrapes.
+pub async fn keep_up(stop: CancellationToken) {
+    let mut every = tokio::time::interval(Duration::from_secs(5));
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        if let Some(exporter) = &*EXPORTER {
+            exporter.run_upkeep();
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!("http_requests_total", "Requests answered.");
+    describe_histogram!("http_request_duration_seconds", Unit::Seconds, "Time to answer.");
+    describe_gauge!("http_requests_in_flight", "Requests being answered.");
+    describe_gauge!("http_connections_open", "Connections being served.");
+    describe_counter!("queue_jobs_total", "Jobs that came to an end, by outcome.");
+    describe_histogram!("queue_job_duration_seconds", Unit::Seconds, "Time a job ran.");
+    describe_gauge!("queue_depth", "Jobs in a queue, by state.");
+    describe_gauge!("queue_oldest_job_age_seconds", Unit::Seconds, "Age of the oldest due job.");
+    describe_counter!("provider_api_calls_total", "Calls of providers, by outcome.");
+    describe_histogram!("provider_api_call_duration_seconds", Unit::Seconds, "Time of a call.");
+    describe_counter!("provider_cost_micros_total", "Money spent, in millionths of a US dollar.");
+    describe_counter!("plugin_swaps_total", "Components put in service or taken out of it.");
+    describe_gauge!("database_connections_active", "Database connections in use.");
+    describe_gauge!("database_connections_idle", "Database connections open and idle.");
+    describe_gauge!("database_connections_max", "Database connections allowed.");
+    describe_gauge!("build_info", "1, labelled with the version that runs.");
+    gauge!("build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// A request that is being answered, until it is dropped.
+pub struct RequestInFlight(());
+
+impl RequestInFlight {
+    pub fn begin() -> Self {
+        gauge!("http_requests_in_flight").increment(1.0);
+        RequestInFlight(())
+    }
+}
+
+impl Drop for RequestInFlight {
+    fn drop(&mut self) {
+        gauge!("http_requests_in_flight").decrement(1.0);
+    }
+}
+
+/// A connection that is being served, until it is dropped.
+pub struct ConnectionOpen(());
+
+impl ConnectionOpen {
+    pub fn begin() -> Self {
+        gauge!("http_connections_open").increment(1.0);
+        ConnectionOpen(())
+    }
+}
+
+impl Drop for ConnectionOpen {
+    fn drop(&mut self) {
+        gauge!("http_connections_open").decrement(1.0);
+    }
+}
+
+/// A request was answered. `route` is the pattern, not the path.
+pub fn http_request(method: &'static str, route: &'static str, status: u16, started: Instant) {
+    let took = started.elapsed();
+    counter!("http_requests_total", "method" => method, "route" => route,
+             "status" => status.to_string())
+    .increment(1);
+    histogram!("http_request_duration_seconds", "method" => method, "route" => route)
+        .record(took.as_secs_f64());
+    let took_ms = millis(took);
+    // Probes and scrapes come every few seconds and say nothing new.
+    if matches!(route, "/healthz" | "/readyz" | "/metrics") {
+        tracing::debug!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            took_ms,
+            "{method} {route}: {status} in {took_ms} ms"
+        );
+    } else {
+        tracing::info!(
+            http.method = method,
+            http.route = route,
+            http.status = status,
+            took_ms,
+            "{method} {route}: {status} in {took_ms} ms"
+        );
+    }
+}
+
+/// A job came to an end: `completed`, `failed`, `retried`, `dead`, `skipped` or `paused`.
+pub fn job(queue: &str, outcome: &'static str, took: Duration) {
+    counter!("queue_jobs_total", "queue" => queue.to_owned(), "outcome" => outcome).increment(1);
+    histogram!("queue_job_duration_seconds", "queue" => queue.to_owned())
+        .record(took.as_secs_f64());
+    let took_ms = millis(took);
+    tracing::debug!(
+        job.queue = queue,
+        job.outcome = outcome,
+        took_ms,
+        "job of {queue} {outcome} after {took_ms} ms"
+    );
+}
+
+/// How many jobs a queue holds in one state.
+pub fn queue_depth(queue: &str, state: &str, jobs: i64) {
+    let depth = gauge!("queue_depth", "queue" => queue.to_owned(), "state" => state.to_owned());
+    #[expect(clippy::cast_precision_loss, reason = "gauges are floats; 2⁵³ jobs are far away")]
+    depth.set(jobs as f64);
+}
+
+/// How long the oldest due job of a queue has waited.
+pub fn queue_age(queue: &str, oldest: Duration) {
+    gauge!("queue_oldest_job_age_seconds", "queue" => queue.to_owned()).set(oldest.as_secs_f64());
+}
+
+/// A call of a provider ended: `ok`, `no_answer`, or the kind of its failure.
+///
+/// `provider` must be the key of an installed provider.
+pub fn provider_call(provider: &str, outcome: &'static str, took: Duration) {
+    counter!("provider_api_calls_total", "provider" => provider.to_owned(), "outcome" => outcome)
+        .increment(1);
+    histogram!("provider_api_call_duration_seconds", "provider" => provider.to_owned())
+        .record(took.as_secs_f64());
+    let took_ms = millis(took);
+    tracing::debug!(
+        provider.key = provider,
+        call.outcome = outcome,
+        took_ms,
+        "{provider} answered {outcome} after {took_ms} ms"
+    );
+}
+
+/// Money was spent at a provider, in millionths of a US dollar.
+pub fn provider_cost(provider: &str, micros: u64) {
+    counter!("provider_cost_micros_total", "provider" => provider.to_owned()).increment(micros);
+}
+
+/// A component was put in service or taken out of it.
+pub fn plugin_swap(provider: &str, outcome: &'static str) {
+    counter!("plugin_swaps_total", "provider" => provider.to_owned(), "outcome" => outcome)
+        .increment(1);
+    tracing::info!(
+        provider.key = provider,
+        swap.outcome = outcome,
+        "component of {provider}: {outcome}"
+    );
+}
+
+/// What the database pool is doing.
+pub fn database(active: u32, idle: u32, max: u32) {
+    gauge!("database_connections_active").set(active);
+    gauge!("database_connections_idle").set(idle);
+    gauge!("database_connections_max").set(max);
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,107 @@
+//! Asking over the API: a batch, its runs, their answers and the numbers.
+
+use crate::support::{Answer, Host};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_batch_is_planned_started_watched_and_counted() {
+    let host = Host::start().await;
+    host.seed_demo(4).await;
+
+    let plan = host.post("/v1/batches", json!({"samples": 2, "dry_run": true})).await.expect(200);
+    assert_eq!(plan["planned"], 4 * 3 * 2);
+    assert!(plan["estimated_cost_micros"].as_i64().unwrap() > 0);
+    assert_eq!(host.get("/v1/batches").await.expect(200)["data"], json!([]));
+
+    let answer = host.post("/v1/batches", json!({"samples": 2, "slot": "monday"})).await;
+    let path = answer.header("location").unwrap().to_owned();
+    let batch = answer.expect(202);
+    assert_eq!((&batch["planned"], &batch["slot"]), (&json!(24), &json!("monday")));
+    let early = host.get(&path).await.expect(200);
+    assert_eq!((&early["state"], &early["progress"]), (&json!("expanding"), &json!(0.0)));
+
+    host.work().await;
+    let done = host.get(&path).await.expect(200);
+    assert_eq!((&done["state"], &done["progress"]), (&json!("completed"), &json!(1.0)));
+    assert_eq!(done["runs"]["succeeded"], 24);
+    assert!(done["cost_micros"].as_i64().unwrap() > 0);
+    let cancelled = host.post(format!("{path}/cancel"), json!(null)).await;
+    assert_eq!((cancelled.status, &cancelled.body["code"]), (409, &json!("conflict")));
+
+    let id = batch["id"].as_str().unwrap();
+    let runs = host.get(format!("/v1/runs?batch={id}&engine=perplexity&limit=5")).await.expect(200);
+    assert_eq!((runs["data"].as_array().unwrap().len(), &runs["has_more"]), (5, &json!(true)));
+    let run_id = runs["data"][0]["id"].as_str().unwrap().to_owned();
+    let run = host.get(format!("/v1/runs/{run_id}")).await.expect(200);
+    assert_eq!((&run["state"], &run["synthetic"]), (&json!("succeeded"), &json!(true)));
+    assert_eq!(run["attempts"].as_array().unwrap().len(), 1);
+    assert!(run["provider_version"].is_string() && run["provider_digest"].is_string());
+
+    let answer = host.get(format!("/v1/answers/{run_id}")).await.expect(200);
+    assert_eq!(answer["id"], run_id.as_str());
+    assert!(answer["passport"].is_object());
+    let text = answer["text"].as_str().unwrap();
+    for mention in answer["mentions"].as_array().unwrap() {
+        let start = usize::try_from(mention["start"].as_u64().unwrap()).unwrap();
+        let length = usize::try_from(mention["length"].as_u64().unwrap()).unwrap();
+        assert!(text.get(start..start + length).is_some(), "a span lies outside the text");
+        assert!(mention["brand"].is_string());
+    }
+
+    let other = host.other_workspace().await;
+    for path in [path, format!("/v1/runs/{run_id}"), format!("/v1/answers/{run_id}")] {
+        assert_eq!(other.get(&path).await.status, 404, "{path}");
+    }
+    assert_eq!(other.get("/v1/runs").await.expect(200)["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_batch_is_cancelled_before_it_spends() {
+    let host = Host::start().await;
+    host.seed_demo(2).await;
+    let answer = host.post("/v1/batches", json!({})).await;
+    let path = answer.header("location").unwrap().to_owned();
+    answer.expect(202);
+    let cancelled = host.post(format!("{path}/cancel"), json!(null)).await.expect(200);
+    assert_eq!(cancelled["state"], "cancelled");
+    host.work().await;
+    let after = host.get(&path).await.expect(200);
+    assert_eq!((&after["state"], &after["cost_micros"]), (&json!("cancelled"), &json!(0)));
+}
+
+#[tokio::test]
+async fn what_cannot_be_asked_is_refused() {
+    let host = Host::start().await;
+    let none = host.post("/v1/batches", json!({})).await.expect(422);
+    assert_eq!(none["errors"][0]["pointer"], "/engines");
+    host.seed_demo(1).await;
+    for (body, pointer) in [
+        (json!({"samples": 0}), "/samples"),
+        (json!({"samples": 21}), "/samples"),
+        (json!({"engines": ["bing"]}), "/engines/0"),
+        (json!({"engines": []}), "/engines"),
+        (json!({"prompt_ids": ["019b0000-0000-7000-8000-000000000000"]}), "/prompt_ids/0"),
+        (json!({"prompt_ids": ["x"]}), "/prompt_ids/0"),
+    ] {
+        let refused = host.post("/v1/batches", body.clone()).await.expect(422);
+        assert_eq!(refused["errors"][0]["pointer"], pointer, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_repeated_batch_is_paid_for_once() {
+    let host = Host::start().await;
+    host.seed_demo(1).await;
+    let send = || async {
+        let request = host
+            .client
+            .post("/v1/batches")
+            .header("x-api-key", host.key())
+            .header("idempotency-key", "b-1")
+            .body_json(&json!({"samples": 1}));
+        Answer::of(request.send().await).await
+    };
+    let (first, again) = (send().await.expect(202), send().await.expect(202));
+    assert_eq!(first, again);
+    assert_eq!(host.get("/v1/batches").await.expect(200)["data"].as_array().unwrap().len(), 1);
+}

@@ -1,0 +1,31 @@
+//! The integration suite: one binary, a whole host per test.
+//!
+//! SQLite unless `TEST_DATABASE_URL` names a Postgres server; the suite is the same for both.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should say where")]
+
+mod support;
+
+mod api_keys;
+mod auth;
+mod batches;
+mod brands;
+mod cases;
+mod command_line;
+mod crash;
+mod daily_counts;
+mod driver;
+mod edge;
+mod egress;
+mod engines;
+mod metrics;
+mod openapi;
+mod pipeline;
+mod prompts;
+mod queue;
+mod replay;
+mod server;
+mod store;
+mod tenants;
+mod tidy;
+mod workspaces;

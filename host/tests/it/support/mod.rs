@@ -1,0 +1,341 @@
+//! A whole host per test, on a database of its own, with a clock that stands still and answers
+//! from recordings.
+
+use aiv::{
+    App, Clock,
+    api_key::ApiKey,
+    app::open_store,
+    config::{Config, ProviderMode},
+    ids::{ApiKeyId, BatchId, WorkspaceId},
+    jobs,
+    providers::replay,
+    queue::{Worker, WorkerConfig},
+    store::{
+        api_keys::{self, Role},
+        brands::{self, Alias, BrandKind, NewBrand},
+        engines::{self, NewEngine},
+        jobs as job_rows,
+        prompts::{self, NewPrompt},
+        workspaces::{self, Workspace},
+    },
+};
+use aiv_runtime::{Compiler, Runtime, RuntimeConfig};
+use chrono::{DateTime, TimeDelta};
+use poem::{
+    EndpointExt, Response,
+    endpoint::BoxEndpoint,
+    http::{HeaderMap, Method},
+    test::{TestClient, TestResponse},
+};
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tempfile::TempDir;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub(crate) mod process;
+
+/// One runtime for all tests: components are compiled once and loaded once.
+static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {
+    let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plugin-cache");
+    let compiler = Compiler::child(env!("CARGO_BIN_EXE_aiv"), ["plugin", "compile"]);
+    Arc::new(Runtime::new(RuntimeConfig { compiler, ..RuntimeConfig::new(cache) }).unwrap())
+});
+
+/// Where `make plugins` puts the components.
+pub(crate) fn plugin_dir() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../plugins/dist");
+    assert!(folder.join("perplexity.wasm").exists(), "no components: run `make plugins` first");
+    folder
+}
+
+pub(crate) struct Host {
+    pub(crate) app: App,
+    pub(crate) workspace: Workspace,
+    pub(crate) client: TestClient<BoxEndpoint<'static, Response>>,
+    key: Option<String>,
+    files: Arc<TempDir>,
+}
+
+impl Host {
+    /// A host with a workspace, an owner's key and the three components, which answer from
+    /// recordings.
+    pub(crate) async fn start() -> Self {
+        Self::start_in(ProviderMode::Replay).await
+    }
+
+    /// A host that would ask the vendors, had it their keys.
+    pub(crate) async fn start_live() -> Self {
+        Self::start_in(ProviderMode::Live).await
+    }
+
+    async fn start_in(mode: ProviderMode) -> Self {
+        let files = tempfile::tempdir().unwrap();
+        let mut config = Config::defaults().unwrap();
+        config.database.url = database_url(files.path()).await.into();
+        config.database.auto_migrate = Some(true);
+        config.database.max_connections = 5;
+        config.providers.mode = mode;
+        config.providers.plugin_dir = plugin_dir();
+        let clock = Clock::fixed(DateTime::from_timestamp(1_767_225_600, 0).unwrap());
+        let app = App::open(config, clock, Arc::clone(&RUNTIME)).await.unwrap();
+        let mut tx = app.store.begin().await.unwrap();
+        let workspace = Workspace::new("Acme", mode == ProviderMode::Replay, app.clock.now());
+        workspaces::insert(&mut tx, &workspace).await.unwrap();
+        tx.commit().await.unwrap();
+        let endpoint = aiv::api::in_process(app.clone()).unwrap();
+        let client = TestClient::new(endpoint.map_to_response().boxed());
+        let files = Arc::new(files);
+        let mut host = Self { app, workspace, client, key: None, files };
+        host.key = Some(host.create_key(host.workspace.id, Role::Owner, &[]).await);
+        host
+    }
+
+    /// The same host, spoken to with another key.
+    pub(crate) fn with_key(&self, key: impl Into<String>) -> Self {
+        let endpoint = aiv::api::in_process(self.app.clone()).unwrap();
+        Self {
+            app: self.app.clone(),
+            workspace: self.workspace.clone(),
+            client: TestClient::new(endpoint.map_to_response().boxed()),
+            key: Some(key.into()),
+            files: Arc::clone(&self.files),
+        }
+    }
+
+    /// The same host, spoken to by nobody in particular.
+    pub(crate) fn anonymous(&self) -> Self {
+        Self { key: None, ..self.with_key("") }
+    }
+
+    /// The same host, seen from a workspace of its own.
+    pub(crate) async fn other_workspace(&self) -> Self {
+        self.workspace_like(Workspace::new("Other", true, self.app.clock.now())).await
+    }
+
+    /// The same host, seen from `workspace`, which is made.
+    pub(crate) async fn workspace_like(&self, workspace: Workspace) -> Self {
+        let mut tx = self.app.store.begin().await.unwrap();
+        workspaces::insert(&mut tx, &workspace).await.unwrap();
+        tx.commit().await.unwrap();
+        let key = self.create_key(workspace.id, Role::Owner, &[]).await;
+        Self { workspace, ..self.with_key(key) }
+    }
+
+    /// The text of a new key.
+    pub(crate) async fn create_key(
+        &self,
+        workspace: WorkspaceId,
+        role: Role,
+        scopes: &[&str],
+    ) -> String {
+        let key = ApiKey::generate(&mut rand::rng());
+        let row = api_keys::ApiKey {
+            id: ApiKeyId::generate(),
+            workspace_id: workspace,
+            name: "test".into(),
+            prefix: key.prefix().into(),
+            secret_hash: key.hash().to_vec(),
+            role,
+            scopes: scopes.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+            expires_at: None,
+            last_used_at: None,
+            revoked_at: None,
+            created_at: self.app.clock.now(),
+        };
+        let mut tx = self.app.store.begin().await.unwrap();
+        api_keys::insert(&mut tx, &row).await.unwrap();
+        tx.commit().await.unwrap();
+        key.reveal().to_owned()
+    }
+
+    /// Fills the workspace with the demo's brands, its first `prompts` prompts and all engines.
+    pub(crate) async fn seed_demo(&self, prompts: usize) {
+        let (set, now, id) = (replay::demo(), self.app.clock.now(), self.workspace.id);
+        let mut tx = self.app.store.begin().await.unwrap();
+        let competitors = set.competitors.iter().map(|brand| (brand, BrandKind::Competitor));
+        for (brand, kind) in std::iter::once((&set.brand, BrandKind::Own)).chain(competitors) {
+            let new = NewBrand {
+                name: brand.name.clone(),
+                kind,
+                aliases: brand.aliases.iter().map(Alias::plain).collect(),
+                domains: brand.domains.clone(),
+            };
+            brands::insert(&mut tx, id, new, now).await.unwrap();
+        }
+        for prompt in set.prompts.iter().take(prompts) {
+            let new = NewPrompt {
+                text: prompt.text.clone(),
+                intent: Some(prompt.intent.clone()),
+                language: Some("en".into()),
+                country: Some("US".into()),
+                location: None,
+                tags: prompt.tags.clone(),
+                active: true,
+            };
+            prompts::insert(&mut tx, id, new, now).await.unwrap();
+        }
+        for route in self.app.providers.list() {
+            let surface = &route.default_surface().unwrap().id;
+            let engine = NewEngine::with_defaults(route.key(), surface);
+            engines::save(&mut tx, id, None, engine, now).await.unwrap();
+        }
+        tx.commit().await.unwrap();
+    }
+
+    /// Plans and starts a batch over everything the workspace has.
+    pub(crate) async fn start_batch(&self, samples: i64, slot: &str) -> BatchId {
+        let request = jobs::BatchRequest {
+            samples,
+            slot: Some(slot.to_owned()),
+            ..jobs::BatchRequest::default()
+        };
+        let mut tx = self.app.store.begin().await.unwrap();
+        let plan = jobs::plan_batch(&self.app, &mut tx, self.workspace.id, request).await.unwrap();
+        let batch =
+            jobs::start_batch(&self.app, &mut tx, self.workspace.id, plan, "test").await.unwrap();
+        tx.commit().await.unwrap();
+        batch.id
+    }
+
+    /// Does all jobs, moving the clock to those that wait.
+    pub(crate) async fn work(&self) {
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let handlers = Arc::new(jobs::Context::new(self.app.clone(), &tasks));
+        let config =
+            WorkerConfig { poll_every: Duration::from_millis(5), ..WorkerConfig::default() };
+        let (store, clock) = (self.app.store.clone(), self.app.clock.clone());
+        let worker = Worker::new(config, store, clock, self.app.queue.clone(), handlers);
+        tasks.spawn(worker.run(stop.clone()));
+        loop {
+            let mut conn = self.app.store.read().await.unwrap();
+            let counts = job_rows::counts(&mut conn).await.unwrap();
+            drop(conn);
+            let busy = counts.iter().any(|count| count.state == "running");
+            let next = counts
+                .iter()
+                .filter(|count| count.state == "available")
+                .filter_map(|count| count.oldest_run_at)
+                .min();
+            match next {
+                None if !busy => break,
+                Some(at) if !busy && at > self.app.clock.now() => {
+                    self.app.clock.advance(at - self.app.clock.now() + TimeDelta::milliseconds(1));
+                }
+                _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+        stop.cancel();
+        tasks.close();
+        tasks.wait().await;
+    }
+
+    pub(crate) async fn get(&self, path: impl AsRef<str>) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: impl AsRef<str>, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: impl AsRef<str>, body: Value) -> Answer {
+        self.send(Method::PUT, path, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: impl AsRef<str>, body: Value) -> Answer {
+        self.send(Method::PATCH, path, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: impl AsRef<str>) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: impl AsRef<str>,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = self.client.request(method, path.as_ref());
+        if let Some(key) = &self.key {
+            request = request.header("authorization", format!("Bearer {key}"));
+        }
+        if let Some(body) = body {
+            request = request.body_json(&body);
+        }
+        Answer::of(request.send().await).await
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        self.key.as_deref().unwrap_or_default()
+    }
+}
+
+/// What the host answered.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    #[serde(skip)]
+    pub(crate) headers: HeaderMap,
+    /// `null` when it is empty, a string when it is not JSON.
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) async fn of(response: TestResponse) -> Self {
+        let status = response.0.status().as_u16();
+        let headers = response.0.headers().clone();
+        let bytes = response.0.into_body().into_vec().await.unwrap();
+        let body = match serde_json::from_slice(&bytes) {
+            Ok(json) => json,
+            Err(_) if bytes.is_empty() => Value::Null,
+            Err(_) => Value::String(String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        Self { status, headers, body }
+    }
+
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The body of a success with this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Value {
+        assert_eq!(self.status, status, "{:#}", self.body);
+        self.body
+    }
+}
+
+/// An empty store with the current schema.
+pub(crate) async fn empty_store(files: &TempDir) -> aiv::store::Store {
+    let mut config = Config::defaults().unwrap();
+    config.database.auto_migrate = Some(true);
+    config.database.url = database_url(files.path()).await.into();
+    open_store(&config).await.unwrap()
+}
+
+/// A database of its own: a file in `folder`, or a new one on the test server.
+pub(crate) async fn database_url(folder: &Path) -> String {
+    match server() {
+        Some(server) => create_database(&server).await,
+        None => format!("sqlite:{}", folder.join("aiv.db").display()),
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the suite is told its server by the environment")]
+fn server() -> Option<String> {
+    std::env::var("TEST_DATABASE_URL").ok()
+}
+
+async fn create_database(server: &str) -> String {
+    let name = format!("it_{}", uuid::Uuid::now_v7().simple());
+    let mut conn = PgConnection::connect(server).await.unwrap();
+    conn.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}

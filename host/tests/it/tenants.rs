@@ -1,0 +1,80 @@
+//! Nothing of one workspace is there for another, whatever the operation.
+
+use crate::support::Host;
+use poem::http::Method;
+use serde_json::json;
+use std::collections::HashMap;
+
+/// An object of each kind, by the name of the path parameter that names it.
+async fn objects(host: &Host) -> HashMap<&'static str, String> {
+    host.seed_demo(1).await;
+    let key = json!({"name": "k", "role": "viewer"});
+    let key = host.post("/v1/api-keys", key).await.expect(201);
+    host.post("/v1/batches", json!({"engines": ["perplexity"]})).await.expect(202);
+    host.work().await;
+    let first = async |path: &str| {
+        let list = host.get(path).await.expect(200);
+        list["data"][0]["id"].as_str().unwrap().to_owned()
+    };
+    let run = first("/v1/runs").await;
+    HashMap::from([
+        ("workspace", host.workspace.id.to_string()),
+        ("api_key", key["api_key"]["id"].as_str().unwrap().to_owned()),
+        ("brand", first("/v1/brands").await),
+        ("prompt", first("/v1/prompts").await),
+        ("batch", first("/v1/batches").await),
+        ("answer", run.clone()),
+        ("run", run),
+        ("engine", "perplexity".into()),
+    ])
+}
+
+#[tokio::test]
+async fn every_operation_on_an_object_is_closed_to_other_workspaces() {
+    let host = Host::start().await;
+    let objects = objects(&host).await;
+    let other = host.other_workspace().await;
+    let document = aiv::api::openapi();
+    let schemas = &document["components"]["schemas"];
+    let mut tried = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let Some((_, rest)) = path.split_once('{') else { continue };
+        let (name, _) = rest.split_once('}').unwrap();
+        let object = objects.get(name).unwrap_or_else(|| panic!("no object for {{{name}}}"));
+        let path = path.replace(&format!("{{{name}}}"), object);
+        for (method, operation) in methods.as_object().unwrap() {
+            if operation["operationId"] == "save_engine" {
+                // Engines are named by their provider: this makes the other workspace's own one.
+                continue;
+            }
+            let reference = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let body = reference["$ref"].as_str().map_or(json!({}), |reference| {
+                schemas[reference.rsplit('/').next().unwrap()]["examples"][0].clone()
+            });
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let answer = other.send(method.clone(), &path, Some(body)).await;
+            assert_eq!(answer.status, 404, "{method} {path}: {:#}", answer.body);
+            assert_eq!(answer.body["code"], "not_found", "{method} {path}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 15, "only {tried} operations name an object");
+    // And nothing happened to any of them.
+    assert_eq!(host.get("/v1/brands").await.expect(200)["data"][0]["id"], objects["brand"]);
+    assert_eq!(host.get("/v1/engines/perplexity").await.expect(200)["enabled"], true);
+}
+
+#[tokio::test]
+async fn every_list_of_a_new_workspace_is_empty() {
+    let host = Host::start().await;
+    objects(&host).await;
+    let other = host.other_workspace().await;
+    for path in ["brands", "prompts", "engines", "batches", "runs", "costs"] {
+        let list = other.get(format!("/v1/{path}")).await.expect(200);
+        assert_eq!(list["data"], json!([]), "{path}");
+    }
+    let foreign = host.get("/v1/prompts").await.expect(200)["data"][0]["id"].clone();
+    other.seed_demo(1).await;
+    let refused = other.post("/v1/batches", json!({"prompt_ids": [foreign]})).await.expect(422);
+    assert_eq!(refused["errors"][0]["pointer"], "/prompt_ids/0");
+}
