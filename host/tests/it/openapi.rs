@@ -105,7 +105,7 @@ async fn no_operation_answers_without_a_key() {
     let nobody = Host::start().await.anonymous();
     let document = document();
     for (method, path, _) in operations(&document) {
-        let path = path.replace(|c| c == '{' || c == '}', "");
+        let path = path.replace(['{', '}'], "");
         let answer = nobody.send(method.clone(), &path, Some(serde_json::json!({}))).await;
         assert_eq!(answer.status, 401, "{method} {path}");
         assert_eq!(answer.body["code"], "unauthenticated", "{method} {path}");
