@@ -311,13 +311,15 @@ async fn show(app: &App, workspace: &Workspace, json: bool) -> anyhow::Result<()
     print(report::engines(&overview, &spent))?;
     print("\nWhere the answers come from\n")?;
     print(report::domains(&top))?;
-    let total = spent.iter().map(|(_, micros)| micros).sum();
-    let intents = overview.answer_rate.prompts;
+    let branded = Scope { branded: true, ..Scope::default() };
+    let branded = metrics::load(&mut conn, workspace, window, &branded).await?.overview().totals;
+    let runs = [overview.totals, branded].map(|t| t.answered + t.no_answer + t.failed);
     print(format_args!(
-        "\n{} answers to {intents} intents cost {}. Phrasings of one intent count as one draw, \
-         so intervals are wider than n suggests.",
-        overview.totals.answered,
-        report::dollars(total)
+        "\n{} runs cost {}. The rates are about the {} intents that name no own brand; phrasings \
+         of one intent\ncount as one draw, so intervals are wider than n suggests.",
+        runs.iter().sum::<i64>(),
+        report::dollars(spent.iter().map(|(_, micros)| micros).sum()),
+        overview.answer_rate.prompts,
     ))?;
     if overview.synthetic {
         print("All answers are recordings: brands, sites and numbers are invented.")?;

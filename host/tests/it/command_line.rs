@@ -26,6 +26,16 @@ fn the_demo_prints_the_same_numbers_each_time() {
 }
 
 #[test]
+fn the_readme_shows_what_the_demo_prints() {
+    let files = tempfile::tempdir().unwrap();
+    let output = aiv(files.path()).args(["demo", "--exit"]).output().unwrap();
+    let readme = include_str!("../../../README.md");
+    let shown = readme.split("<!-- demo -->").nth(1).unwrap().split("```").nth(1).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(shown.trim(), printed.trim(), "paste what `aiv demo --exit` prints into README.md");
+}
+
+#[test]
 fn an_unknown_engine_is_named_beside_those_there_are() {
     let files = tempfile::tempdir().unwrap();
     let output = aiv(files.path()).args(["ask", "best crm?", "--engine", "nope"]).output().unwrap();
