@@ -253,6 +253,18 @@ mod tests {
         assert!(!analyzer.is_branded(&mut scratch, "trello alternatives"));
     }
 
+    /// Each of these takes very long where the work grows with the square of the length.
+    #[test]
+    fn long_texts_without_a_break_are_read() {
+        for piece in
+            ["asana.", "asana/", "but asana ", "asana, ", "[", "[asana](", "**", "<a ", "`\u{301}"]
+        {
+            let answer = piece.repeat(20_000);
+            let analysis = analyse(&answer);
+            assert!(analysis.mentions.len() <= 20_000);
+        }
+    }
+
     proptest! {
         #[test]
         fn the_parts_agree(answer in crate::markdown::tests::answers()) {

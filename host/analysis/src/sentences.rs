@@ -8,20 +8,23 @@ const ABBREVIATIONS: [&str; 22] = [
     "st", "jr", "f.eks", "bl.a", "ca", "z.b", "d.h", "t.ex",
 ];
 
+/// A sentence reaches at most this far to either side of the span, in bytes.
+const LONGEST: usize = 1024;
+
 /// The sentence holding a span: from the last end of a sentence or block before it to the first
 /// one after it.
 pub(crate) fn sentence_around(text: &str, span: &Range<usize>) -> Range<usize> {
-    let before = &text[..span.start];
-    let start = before
+    let first = text.ceil_char_boundary(span.start.saturating_sub(LONGEST));
+    let last = text.floor_char_boundary((span.end + LONGEST).min(text.len()));
+    let start = text[first..span.start]
         .char_indices()
         .rev()
-        .find(|(at, c)| ends_at(text, *at, *c))
-        .map_or(0, |(at, c)| at + c.len_utf8());
-    let after = &text[span.end..];
-    let end = after
+        .find(|(at, c)| ends_at(text, first + at, *c))
+        .map_or(first, |(at, c)| first + at + c.len_utf8());
+    let end = text[span.end..last]
         .char_indices()
         .find(|(at, c)| ends_at(text, span.end + at, *c))
-        .map_or(text.len(), |(at, _)| span.end + at);
+        .map_or(last, |(at, _)| span.end + at);
     start..end
 }
 

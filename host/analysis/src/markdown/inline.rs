@@ -1,7 +1,9 @@
 use super::scanning::{Gap, Scanner};
 
-/// A link text, tag or target longer than this is prose.
-const LONGEST: usize = 2048;
+/// A link text or tag longer than this is prose.
+const LONGEST: usize = 512;
+/// So is a link target longer than this.
+const LONGEST_TARGET: usize = 2048;
 
 impl Scanner<'_> {
     /// Deals with the special byte at hand, if there is one.
@@ -136,7 +138,7 @@ impl Scanner<'_> {
     /// Length of the link target at `at`, both parentheses included.
     fn target_length(&self, at: usize) -> Option<usize> {
         let mut depth = 0_usize;
-        for (index, byte) in self.bytes[at..].iter().take(LONGEST).enumerate() {
+        for (index, byte) in self.bytes[at..].iter().take(LONGEST_TARGET).enumerate() {
             match byte {
                 b'\n' => return None,
                 b'(' => depth += 1,

@@ -2,6 +2,9 @@ use std::ops::Range;
 
 use crate::markdown::Plain;
 
+/// How far a URL is looked for to either side of a name, in bytes.
+const LONGEST_TOKEN: usize = 1024;
+
 /// What follows a name that may stand there.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -96,12 +99,14 @@ pub(super) fn is_address(original: &str, plain: &Plain, span: &Range<usize>) -> 
     domain != *span || local || pathed
 }
 
-/// The span and what touches it up to white space or a mark that ends a URL.
+/// The span and what touches it, up to white space or a mark that ends a URL.
 fn token_around(text: &str, span: &Range<usize>) -> Range<usize> {
     let stops = |c: char| c.is_whitespace() || "\"<>(){}[]|,;“”「」、。！？".contains(c);
-    let start = text[..span.start].char_indices().rev().find(|(_, c)| stops(*c));
-    let start = start.map_or(0, |(at, c)| at + c.len_utf8());
-    let end = text[span.end..].find(stops).map_or(text.len(), |at| span.end + at);
+    let first = text.ceil_char_boundary(span.start.saturating_sub(LONGEST_TOKEN));
+    let last = text.floor_char_boundary((span.end + LONGEST_TOKEN).min(text.len()));
+    let start = text[first..span.start].char_indices().rev().find(|(_, c)| stops(*c));
+    let start = start.map_or(first, |(at, c)| first + at + c.len_utf8());
+    let end = text[span.end..last].find(stops).map_or(last, |at| span.end + at);
     start..end
 }
 
