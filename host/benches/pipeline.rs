@@ -29,8 +29,9 @@ use std::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Prompts × 3 engines: the runs of one batch.
-const PROMPTS: usize = 500;
+/// Prompts × 3 engines: the runs of one batch, so many that waiting for the few that are tried again
+/// after a recorded outage does not show.
+const PROMPTS: usize = 3000;
 
 fn pipeline(criterion: &mut Criterion) {
     let tokio = tokio::runtime::Runtime::new().unwrap();
@@ -48,7 +49,7 @@ fn pipeline(criterion: &mut Criterion) {
     });
 
     let mut group = criterion.benchmark_group("pipeline");
-    group.sample_size(10).measurement_time(Duration::from_secs(20));
+    group.sample_size(10).measurement_time(Duration::from_mins(1));
     group.throughput(Throughput::Elements(3 * PROMPTS as u64));
     group.bench_function("sqlite", |bencher| {
         bencher.iter_custom(|iterations| {

@@ -5,7 +5,8 @@
 
 use super::endpoint;
 use crate::{
-    App,
+    App, Clock, Result,
+    store::{Store, idempotency},
     telemetry::metrics::{self, ConnectionOpen},
 };
 use hyper::{body::Incoming, service::service_fn};
@@ -39,11 +40,13 @@ const BREATHE: Duration = Duration::from_millis(50);
 pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
     let settings = app.config.server.clone();
     let grace = Duration::from_secs(app.config.workers.drain_timeout_seconds);
+    let store = (app.store.clone(), app.clock.clone());
     let endpoint = Arc::new(endpoint(app, stop.clone())?);
     let local = listener.local_addr()?;
 
     let (tasks, upkeep) = (TaskTracker::new(), CancellationToken::new());
     tasks.spawn(metrics::keep_up(upkeep.clone()));
+    tasks.spawn(forget_requests(store.0, store.1, upkeep.clone()));
     let close = CancellationToken::new();
     tasks.spawn({
         let (close, delay) = (close.clone(), Duration::from_secs(settings.shutdown_delay_seconds));
@@ -152,6 +155,22 @@ impl Connection {
         };
         if let Err(error) = ended {
             tracing::debug!("a connection from {peer} ended early: {error}");
+        }
+    }
+}
+
+/// Forgets remembered requests when their time is over, until `stop`.
+async fn forget_requests(store: Store, clock: Clock, stop: CancellationToken) {
+    let mut every = tokio::time::interval(Duration::from_hours(1));
+    while stop.run_until_cancelled(every.tick()).await.is_some() {
+        let forgotten = async {
+            let mut tx = store.begin().await?;
+            idempotency::purge(&mut tx, clock.now()).await?;
+            tx.commit().await?;
+            Result::<()>::Ok(())
+        };
+        if let Err(error) = forgotten.await {
+            tracing::warn!("old requests are still remembered: {error}");
         }
     }
 }

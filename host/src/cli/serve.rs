@@ -5,7 +5,7 @@ use crate::{
     jobs,
     queue::{Worker, WorkerConfig},
     store::{api_keys::Role, workspaces},
-    telemetry::{self, metrics},
+    telemetry,
 };
 use anyhow::Context;
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -31,10 +31,8 @@ pub(super) async fn serve(app: App, stop: CancellationToken) -> anyhow::Result<(
     })?;
     let address = listener.local_addr()?;
     tracing::info!("listening on http://{address}");
-    metrics::install();
 
     let tasks = TaskTracker::new();
-    tasks.spawn(metrics::keep_up(stop.clone()));
     work(&app, &tasks, stop.clone());
     api::serve(app.clone(), listener, stop).await?;
     tasks.close();

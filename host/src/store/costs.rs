@@ -67,7 +67,8 @@ pub async fn insert(conn: &mut Conn, entries: &[LedgerEntry]) -> Result<()> {
     Ok(())
 }
 
-/// Costs per day and engine between two days, both included.
+/// Costs per day and engine between two days, both included. What a recording "cost" counts only
+/// where everything is one.
 pub async fn by_day_and_engine(
     conn: &mut Conn,
     workspace: WorkspaceId,
@@ -78,6 +79,7 @@ pub async fn by_day_and_engine(
         "SELECT day, engine, CAST(SUM(micros) AS BIGINT) AS micros, COUNT(*) AS calls
          FROM cost_ledger
          WHERE workspace_id = $1 AND day BETWEEN $2 AND $3 AND kind = 'settle'
+           AND synthetic = (SELECT synthetic FROM workspaces WHERE id = $1)
          GROUP BY day, engine ORDER BY day, engine",
     )
     .bind(workspace)
@@ -87,11 +89,12 @@ pub async fn by_day_and_engine(
     .await)?)
 }
 
-/// What the workspace spent on a day, in micro-USD.
+/// What the workspace spent on a day, in micro-USD; see [`by_day_and_engine`] for recordings.
 pub async fn spent_on(conn: &mut Conn, workspace: WorkspaceId, day: NaiveDate) -> Result<i64> {
     Ok(on_db!(conn, |c| query_scalar(
         "SELECT CAST(COALESCE(SUM(micros), 0) AS BIGINT) FROM cost_ledger
-         WHERE workspace_id = $1 AND day = $2 AND kind = 'settle'",
+         WHERE workspace_id = $1 AND day = $2 AND kind = 'settle'
+           AND synthetic = (SELECT synthetic FROM workspaces WHERE id = $1)",
     )
     .bind(workspace)
     .bind(day)

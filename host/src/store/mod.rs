@@ -1,6 +1,6 @@
 //! Every SQL statement of the host, one file per family of tables.
 //!
-//! Statements are plain text that both Postgres and SQLite understand. [`on_db!`] repeats the
+//! Statements are plain text that both Postgres and SQLite understand. `on_db!` repeats the
 //! expression for each engine, so that the compiler checks every bind and every column type twice
 //! while a person writes and reads it once.
 //!
