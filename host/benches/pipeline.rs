@@ -10,13 +10,11 @@ use aiv::{
     config::{Config, ProviderMode},
     ids::WorkspaceId,
     jobs,
-    providers::replay,
+    providers::replay::{self, DemoPrompt},
     queue::{Worker, WorkerConfig},
+    seed,
     store::{
         batches::{self, BatchState},
-        brands::{self, Alias, BrandKind, NewBrand},
-        engines::{self, NewEngine},
-        prompts::{self, NewPrompt},
         workspaces::{self, Workspace},
     },
 };
@@ -80,35 +78,15 @@ async fn open(folder: &Path) -> (App, WorkspaceId) {
     let id = workspace.id;
     let mut tx = app.store.begin().await.unwrap();
     workspaces::insert(&mut tx, &workspace).await.unwrap();
-    let set = replay::demo();
-    for (index, brand) in std::iter::once(&set.brand).chain(&set.competitors).enumerate() {
-        let new = NewBrand {
-            name: brand.name.clone(),
-            kind: if index == 0 { BrandKind::Own } else { BrandKind::Competitor },
-            aliases: brand.aliases.iter().map(Alias::plain).collect(),
-            domains: brand.domains.clone(),
-        };
-        brands::insert(&mut tx, id, new, now).await.unwrap();
-    }
-    for number in 0..PROMPTS {
-        let like = &set.prompts[number % set.prompts.len()];
-        let new = NewPrompt {
-            text: format!("{} ({number})", like.text),
-            intent: Some(like.intent.clone()),
-            language: Some("en".into()),
-            country: Some("US".into()),
-            location: None,
-            tags: vec![],
-            active: true,
-        };
-        prompts::insert(&mut tx, id, new, now).await.unwrap();
-    }
-    for route in app.providers.list() {
-        let surface = &route.default_surface().unwrap().id;
-        engines::save(&mut tx, id, None, NewEngine::with_defaults(route.key(), surface), now)
-            .await
-            .unwrap();
-    }
+    let mut set = replay::demo().clone();
+    let prompts = set.prompts.into_iter().cycle().take(PROMPTS).enumerate();
+    set.prompts = prompts
+        .map(|(number, prompt)| DemoPrompt {
+            text: format!("{} ({number})", prompt.text),
+            ..prompt
+        })
+        .collect();
+    seed::fill(&mut tx, id, &set, &app.providers, now).await.unwrap();
     tx.commit().await.unwrap();
     (app, id)
 }

@@ -6,12 +6,11 @@ use crate::{
     jobs::{self, BatchRequest, DailyAggregations, Job},
     metrics::{self, Scope, Window},
     providers::replay::{self, DemoBrand, DemoSet},
+    seed,
     store::{
         api_keys::Role,
         batches::{self, BatchState},
-        brands::{self, Alias, BrandKind, NewBrand},
-        costs, engines, jobs as job_rows,
-        prompts::{self, NewPrompt},
+        costs, jobs as job_rows,
         workspaces::{self, Workspace},
     },
     telemetry,
@@ -77,7 +76,10 @@ impl Demo {
         let stop = serve::stop_on_signal()?;
 
         let set = if self.live { self.live_set()? } else { replay::demo().clone() };
-        let (workspace, admin_key) = seed(&app, &set, !self.live).await?;
+        let (workspace, admin_key) = create_workspace(&app, &set, !self.live).await?;
+        if self.live && !asks_anybody(&app) {
+            anyhow::bail!("no engine can be asked: set one of the variables above");
+        }
         let samples = if self.live { 1 } else { SAMPLES };
         let request = BatchRequest {
             samples,
@@ -162,6 +164,10 @@ impl Demo {
     }
 }
 
+fn asks_anybody(app: &App) -> bool {
+    app.providers.list().iter().any(|route| app.providers.missing_credentials(route).is_empty())
+}
+
 /// Removes what an earlier demo left: its numbers would be added to this one's.
 fn start_afresh(database: &Path) -> anyhow::Result<()> {
     for suffix in ["", "-wal", "-shm"] {
@@ -180,45 +186,24 @@ fn start_afresh(database: &Path) -> anyhow::Result<()> {
 }
 
 /// A workspace with brands, prompts and every engine that can be asked; returns its key too.
-async fn seed(app: &App, set: &DemoSet, synthetic: bool) -> anyhow::Result<(Workspace, String)> {
+async fn create_workspace(
+    app: &App,
+    set: &DemoSet,
+    synthetic: bool,
+) -> anyhow::Result<(Workspace, String)> {
     let now = app.clock.now();
     let mut tx = app.store.begin().await?;
     let workspace = Workspace::new("Demo", synthetic, now);
     workspaces::insert(&mut tx, &workspace).await?;
     let name = "demo".to_owned();
     let key = key::create(&mut tx, &workspace, name, Role::Owner, true, None, now).await?;
-    let competitors = set.competitors.iter().map(|brand| (brand, BrandKind::Competitor));
-    for (brand, kind) in std::iter::once((&set.brand, BrandKind::Own)).chain(competitors) {
-        let new = NewBrand {
-            name: brand.name.clone(),
-            kind,
-            aliases: brand.aliases.iter().map(Alias::plain).collect(),
-            domains: brand.domains.clone(),
-        };
-        brands::insert(&mut tx, workspace.id, new, now).await?;
-    }
-    for prompt in &set.prompts {
-        let new = NewPrompt {
-            text: prompt.text.clone(),
-            intent: Some(prompt.intent.clone()),
-            language: Some("en".into()),
-            country: Some("US".into()),
-            location: None,
-            tags: prompt.tags.clone(),
-            active: true,
-        };
-        prompts::insert(&mut tx, workspace.id, new, now).await?;
-    }
     for route in app.providers.list() {
         let missing = app.providers.missing_credentials(&route);
         if !missing.is_empty() {
             note(format_args!("{} is left out: set {}", route.key(), missing.join(", ")));
-            continue;
         }
-        let Some(surface) = route.default_surface() else { continue };
-        let engine = engines::NewEngine::with_defaults(route.key(), &surface.id);
-        engines::save(&mut tx, workspace.id, None, engine, now).await?;
     }
+    seed::fill(&mut tx, workspace.id, set, &app.providers, now).await?;
     tx.commit().await?;
     Ok((workspace, key.reveal().to_owned()))
 }

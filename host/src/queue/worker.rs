@@ -57,6 +57,8 @@ pub struct Worker {
     /// What its claims are signed with.
     owner: JobId,
     in_flight: HashMap<(&'static str, String), usize>,
+    /// Which lane comes first the next time.
+    turn: usize,
     tasks: JoinSet<(&'static str, String)>,
 }
 
@@ -76,6 +78,7 @@ impl Worker {
             handlers,
             owner: JobId::generate(),
             in_flight: HashMap::new(),
+            turn: 0,
             tasks: JoinSet::new(),
         }
     }
@@ -146,12 +149,21 @@ impl Worker {
         let mut taken = Vec::new();
         let mut tx = self.store.begin().await?;
         let waiting = lanes.len();
-        for (index, lane) in lanes.into_iter().enumerate() {
+        // A slow lane must not end up with every slot while others wait.
+        let most = if waiting > 1 { spec.concurrency.div_ceil(2) } else { spec.concurrency };
+        let first = self.turn % waiting;
+        self.turn = self.turn.wrapping_add(1);
+        for index in 0..waiting {
+            let lane = &lanes[(first + index) % waiting];
+            let busy = self.in_flight.get(&(spec.name, lane.clone())).copied().unwrap_or(0);
             // What is free is shared by the lanes that have not had their turn.
-            let share = free.div_ceil(waiting - index);
+            let share = free.div_ceil(waiting - index).min(most.saturating_sub(busy));
+            if share == 0 {
+                continue;
+            }
             let limit = i64::try_from(share).unwrap_or(i64::MAX);
             let jobs =
-                jobs::claim(&mut tx, spec.name, &lane, limit, self.owner, lease_until, now).await?;
+                jobs::claim(&mut tx, spec.name, lane, limit, self.owner, lease_until, now).await?;
             free -= jobs.len();
             taken.extend(jobs.into_iter().map(|job| (lane.clone(), job)));
             if free == 0 {

@@ -1,7 +1,7 @@
 //! The `aiv` command as somebody at a terminal meets it.
 
 use crate::support::{
-    database_url,
+    database_url, plugin_dir,
     process::{Server, aiv, json, text},
 };
 
@@ -132,4 +132,32 @@ async fn the_walkthrough_of_the_readme_works_as_printed() {
     let text = text(&output);
     assert!(output.status.success(), "{text}");
     assert!(text.contains("\"name\": \"Lumetask\"") && text.contains("cost_micros"), "{text}");
+}
+
+#[test]
+fn a_broken_component_is_refused_with_the_reason() {
+    let files = tempfile::tempdir().unwrap();
+    let broken = files.path().join("broken.wasm");
+    std::fs::write(&broken, b"this is no component").unwrap();
+    let output = aiv(files.path()).args(["plugin", "check"]).arg(&broken).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output).contains("refused: this is not WebAssembly"), "{}", text(&output));
+}
+
+#[tokio::test]
+async fn a_broken_component_keeps_no_other_from_service() {
+    let files = tempfile::tempdir().unwrap();
+    let folder = files.path().join("plugins");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("a-broken.wasm"), b"this is no component").unwrap();
+    std::fs::copy(plugin_dir().join("brave.wasm"), folder.join("brave.wasm")).unwrap();
+    let output = aiv(files.path())
+        .args(["demo", "--exit", "--json"])
+        .env("PLUGIN_DIR", &folder)
+        .output()
+        .unwrap();
+    let text = text(&output);
+    assert!(output.status.success() && text.contains("a-broken.wasm"), "{text}");
+    let numbers: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(numbers["engines"].as_array().unwrap().len(), 1);
 }

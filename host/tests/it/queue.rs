@@ -2,15 +2,23 @@
 
 use crate::support::{Host, empty_store};
 use aiv::{
+    Clock,
     ids::JobId,
+    queue::{Ended, Handlers, Queue, QueueSpec, Worker, WorkerConfig},
     store::{
-        Store,
+        Conn, Store,
         jobs::{self, Claimed, JobEnd, NewJob},
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
 use serde_json::json;
-use std::collections::HashSet;
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 const QUEUE: &str = "runPrompt";
 
@@ -199,4 +207,66 @@ async fn a_job_of_an_unknown_kind_is_retried_and_then_buried() {
     let mut conn = host.app.store.read().await.unwrap();
     let counts = jobs::counts(&mut conn).await.unwrap();
     assert_eq!((counts.len(), counts[0].state.as_str()), (1, "dead"), "{counts:?}");
+}
+
+/// Jobs of lane `slow` wait until they are released; the others end at once.
+struct SlowLane {
+    released: CancellationToken,
+    done: Mutex<Vec<String>>,
+}
+
+impl Handlers for SlowLane {
+    fn queues(&self) -> Vec<QueueSpec> {
+        vec![QueueSpec { name: QUEUE, concurrency: 4 }]
+    }
+
+    fn run(&self, job: Claimed) -> BoxFuture<'_, aiv::Result<Ended>> {
+        Box::pin(async move {
+            if job.lane == "slow" {
+                self.released.cancelled().await;
+            }
+            self.done.lock().unwrap().push(job.lane);
+            Ok(Ended::As(JobEnd::Succeeded))
+        })
+    }
+
+    fn bury<'a>(
+        &'a self,
+        _: &'a mut Conn,
+        _: &'a str,
+        _: serde_json::Value,
+        _: &'a str,
+    ) -> BoxFuture<'a, aiv::Result<()>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+#[tokio::test]
+async fn a_slow_lane_leaves_room_for_the_others() {
+    let files = tempfile::tempdir().unwrap();
+    let store = empty_store(&files).await;
+    let slow = (0..20).map(|n| job("slow", n, start()));
+    let quick = (0..12).map(|n| job("quick", 100 + n, start()));
+    add(&store, &slow.chain(quick).collect::<Vec<_>>()).await;
+
+    let handlers =
+        Arc::new(SlowLane { released: CancellationToken::new(), done: Mutex::default() });
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let config = WorkerConfig { poll_every: Duration::from_millis(5), ..WorkerConfig::default() };
+    let clock = Clock::fixed(start());
+    let worker = Worker::new(config, store, clock, Queue::default(), handlers.clone());
+    tasks.spawn(worker.run(stop.clone()));
+    let done = || handlers.done.lock().unwrap().clone();
+    while done().len() < 12 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(done().iter().all(|lane| lane == "quick"));
+    handlers.released.cancel();
+    while done().len() < 32 {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    stop.cancel();
+    tasks.close();
+    tasks.wait().await;
 }

@@ -136,3 +136,13 @@ fn sqlite_tables_are_strict() {
         assert_eq!(tables, strict, "{}", path.display());
     }
 }
+
+/// Components are out there that were built for it: see `wit/README.md`.
+#[test]
+fn a_released_interface_never_changes() {
+    use sha2::{Digest, Sha256};
+
+    let wit = fs::read(root().join("wit/provider-0.1/provider.wit")).unwrap();
+    let released = "6768762ce58f406e96e1f0b748f7673a4737901c9eb87affda5586fbf3c0975f";
+    assert_eq!(hex::encode(Sha256::digest(wit)), released, "make a new version instead");
+}

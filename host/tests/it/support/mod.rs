@@ -10,12 +10,11 @@ use aiv::{
     jobs,
     providers::replay,
     queue::{Worker, WorkerConfig},
+    seed,
     store::{
         api_keys::{self, Role},
-        brands::{self, Alias, BrandKind, NewBrand},
         engines::{self, NewEngine},
         jobs as job_rows,
-        prompts::{self, NewPrompt},
         workspaces::{self, Workspace},
     },
 };
@@ -155,31 +154,14 @@ impl Host {
 
     /// Fills the workspace with the demo's brands, its first `prompts` prompts and all engines.
     pub(crate) async fn seed_demo(&self, prompts: usize) {
-        let (set, now, id) = (replay::demo(), self.app.clock.now(), self.workspace.id);
+        let mut set = replay::demo().clone();
+        set.prompts.truncate(prompts);
+        let (now, id) = (self.app.clock.now(), self.workspace.id);
         let mut tx = self.app.store.begin().await.unwrap();
-        let competitors = set.competitors.iter().map(|brand| (brand, BrandKind::Competitor));
-        for (brand, kind) in std::iter::once((&set.brand, BrandKind::Own)).chain(competitors) {
-            let new = NewBrand {
-                name: brand.name.clone(),
-                kind,
-                aliases: brand.aliases.iter().map(Alias::plain).collect(),
-                domains: brand.domains.clone(),
-            };
-            brands::insert(&mut tx, id, new, now).await.unwrap();
-        }
-        for prompt in set.prompts.iter().take(prompts) {
-            let new = NewPrompt {
-                text: prompt.text.clone(),
-                intent: Some(prompt.intent.clone()),
-                language: Some("en".into()),
-                country: Some("US".into()),
-                location: None,
-                tags: prompt.tags.clone(),
-                active: true,
-            };
-            prompts::insert(&mut tx, id, new, now).await.unwrap();
-        }
-        for route in self.app.providers.list() {
+        seed::fill(&mut tx, id, &set, &self.app.providers, now).await.unwrap();
+        // A host that asks the vendors has no keys; its tests want to see what comes of it.
+        let live = !self.app.providers.is_synthetic();
+        for route in self.app.providers.list().into_iter().filter(|_| live) {
             let surface = &route.default_surface().unwrap().id;
             let engine = NewEngine::with_defaults(route.key(), surface);
             engines::save(&mut tx, id, None, engine, now).await.unwrap();
