@@ -46,7 +46,8 @@ test: setup tools postgres plugins ## Run the whole suite on SQLite and on Postg
 	$(call say,testing the components)
 	cd plugins && $(CARGO) test --locked --workspace
 	$(call say,testing analysis, runtime and sdk)
-	$(CARGO) test --locked -p aiv-analysis -p aiv-runtime -p aiv-sdk
+	$(CARGO) test --locked -p aiv-analysis -p aiv-runtime
+	$(CARGO) test --locked -p aiv-sdk --features testing
 	$(call say,testing the host on SQLite)
 	$(CARGO) test --locked -p aiv
 	$(call say,testing the host on PostgreSQL)
@@ -56,7 +57,7 @@ test: setup tools postgres plugins ## Run the whole suite on SQLite and on Postg
 check: setup ## Format, lints, docs, licences
 	$(CARGO) fmt --all --check
 	cd plugins && $(CARGO) fmt -p aiv-plugin-perplexity -p aiv-plugin-aio -p aiv-plugin-brave --check
-	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --workspace --all-targets --features aiv-sdk/testing -- -D warnings
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
 	@command -v cargo-deny >/dev/null || { echo "==> installing cargo-deny" >&2; $(CARGO) install --locked --version 0.20.2 cargo-deny >&2; }
