@@ -155,15 +155,18 @@ pub struct Counts {
     window: Window,
     synthetic: bool,
     brands: Vec<Brand>,
+    /// Keys of the engines with a run, in order.
+    engines: Vec<String>,
     prompts: Vec<(Key, PromptDay)>,
     by_brand: HashMap<i64, HashMap<Key, BrandDay>>,
 }
 
 /// What counts are kept by: the cluster is the unit of sampling.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 struct Key {
     day: NaiveDate,
-    engine: String,
+    /// Index of the engine.
+    engine: usize,
     prompt: PromptId,
     cluster: Cluster,
 }
@@ -194,25 +197,30 @@ pub async fn load(
             (prompt.id, prompt.intent_id.map_or(Cluster::Prompt(prompt.id), Cluster::Intent))
         })
         .collect();
-    let key = |day, engine: String, prompt| {
-        let cluster = *clusters.get(&prompt)?;
-        let in_scope = scope.engine.as_ref().is_none_or(|wanted| *wanted == engine);
-        in_scope.then_some(Key { day, engine, prompt, cluster })
-    };
+    let in_scope = |engine: &String| scope.engine.as_ref().is_none_or(|wanted| wanted == engine);
 
-    let rows = daily_counts::prompts(conn, workspace.id, window.from, window.to).await?;
+    let mut rows = daily_counts::prompts(conn, workspace.id, window.from, window.to).await?;
+    rows.retain(|row| in_scope(&row.engine) && clusters.contains_key(&row.prompt_id));
+    let engines: BTreeSet<String> = rows.iter().map(|row| row.engine.clone()).collect();
+    let engines: Vec<String> = engines.into_iter().collect();
+    let key = |day, engine: &String, prompt| {
+        let cluster = *clusters.get(&prompt)?;
+        let engine = engines.binary_search(engine).ok()?;
+        Some(Key { day, engine, prompt, cluster })
+    };
     let prompts = rows
-        .into_iter()
-        .filter_map(|row| Some((key(row.day, row.engine, row.prompt_id)?, row.counts)))
+        .iter()
+        .filter_map(|row| Some((key(row.day, &row.engine, row.prompt_id)?, row.counts)))
         .collect();
     let rows = daily_counts::brands(conn, workspace.id, window.from, window.to).await?;
     let mut by_brand: HashMap<i64, HashMap<Key, BrandDay>> = HashMap::new();
     for row in rows {
-        if let Some(key) = key(row.day, row.engine, row.prompt_id) {
+        if let Some(key) = key(row.day, &row.engine, row.prompt_id) {
             by_brand.entry(row.brand).or_default().insert(key, row.counts);
         }
     }
-    Ok(Counts { window, synthetic: workspace.synthetic, brands: tracked, prompts, by_brand })
+    let synthetic = workspace.synthetic;
+    Ok(Counts { window, synthetic, brands: tracked, engines, prompts, by_brand })
 }
 
 /// The names that make a prompt a branded one.
@@ -227,7 +235,7 @@ fn own_names(tracked: &[Brand]) -> Result<Analyzer> {
 impl Counts {
     /// Everything about the window.
     pub fn overview(&self) -> Overview {
-        let engines = self.engines();
+        let engines = self.by_engine();
         let whole = self.slice(|_| true);
         Overview {
             window: self.window,
@@ -239,17 +247,14 @@ impl Counts {
             citation_share: whole.citation_share(),
             ghosts: whole.ghosts(),
             visibility_score: self.visibility_score(&engines),
-            brands: self.brands.iter().map(|brand| self.brand(brand, &whole, &engines)).collect(),
+            brands: self.brands.iter().map(|brand| Self::brand(brand, &whole, &engines)).collect(),
             engines: engines
                 .iter()
-                .map(|engine| {
-                    let slice = self.slice(|key| key.engine == *engine);
-                    EngineMetrics {
-                        engine: engine.clone(),
-                        totals: slice.totals(),
-                        answer_rate: slice.answer_rate(),
-                        citation_share: slice.citation_share(),
-                    }
+                .map(|(engine, slice)| EngineMetrics {
+                    engine: (*engine).to_owned(),
+                    totals: slice.totals(),
+                    answer_rate: slice.answer_rate(),
+                    citation_share: slice.citation_share(),
                 })
                 .collect(),
         }
@@ -271,7 +276,7 @@ impl Counts {
         Some(days.into_iter().map(metrics).collect())
     }
 
-    fn brand(&self, brand: &Brand, whole: &Slice<'_>, engines: &[String]) -> BrandMetrics {
+    fn brand(brand: &Brand, whole: &Slice<'_>, engines: &[(&str, Slice<'_>)]) -> BrandMetrics {
         let number = brand.number;
         BrandMetrics {
             brand: brand.id,
@@ -286,30 +291,27 @@ impl Counts {
             net_sentiment: net_sentiment(&whole.sentiments(number), whole.design()),
             engines: engines
                 .iter()
-                .map(|engine| {
-                    let slice = self.slice(|key| key.engine == *engine);
-                    BrandAtEngine {
-                        engine: engine.clone(),
-                        mention_rate: slice.mention_rate(number),
-                        share_of_voice: slice.share_of_voice(number),
-                        citation_rate: slice.citation_rate(number),
-                        first_mention_rate: slice.first_mention_rate(number),
-                    }
+                .map(|(engine, slice)| BrandAtEngine {
+                    engine: (*engine).to_owned(),
+                    mention_rate: slice.mention_rate(number),
+                    share_of_voice: slice.share_of_voice(number),
+                    citation_rate: slice.citation_rate(number),
+                    first_mention_rate: slice.first_mention_rate(number),
                 })
                 .collect(),
         }
     }
 
-    fn engines(&self) -> Vec<String> {
-        let keys: BTreeSet<&String> = self.prompts.iter().map(|(key, _)| &key.engine).collect();
-        keys.into_iter().cloned().collect()
+    fn by_engine(&self) -> Vec<(&str, Slice<'_>)> {
+        let slice = |index| self.slice(|key| key.engine == index);
+        self.engines.iter().enumerate().map(|(i, engine)| (engine.as_str(), slice(i))).collect()
     }
 
-    fn engine_coverage(&self, engines: &[String]) -> Estimate {
+    fn engine_coverage(&self, engines: &[(&str, Slice<'_>)]) -> Estimate {
         let counts: Vec<PromptCounts> = engines
             .iter()
-            .map(|engine| {
-                let own = self.slice(|key| key.engine == *engine).own_named();
+            .map(|(_, slice)| {
+                let own = slice.own_named();
                 PromptCounts {
                     runs: own.iter().map(|counts| counts.runs).sum(),
                     hits: own.iter().map(|counts| counts.hits).sum(),
@@ -320,12 +322,11 @@ impl Counts {
     }
 
     /// Of the first own brand, which is the one the workspace is about.
-    fn visibility_score(&self, engines: &[String]) -> VisibilityScore {
+    fn visibility_score(&self, engines: &[(&str, Slice<'_>)]) -> VisibilityScore {
         let own = self.brands.iter().find(|brand| brand.kind == BrandKind::Own);
         let parts: Vec<EngineParts> = own
             .map(|brand| {
-                engines.iter().map(|engine| {
-                    let slice = self.slice(|key| key.engine == *engine);
+                engines.iter().map(|(_, slice)| {
                     let mention_rate = slice.mention_rate(brand.number);
                     let positions = slice.positions(brand.number);
                     let sentiments = slice.sentiments(brand.number);
@@ -371,7 +372,7 @@ impl Slice<'_> {
 
     fn design(&self) -> Design {
         let answered = || self.rows.iter().filter(|(_, day)| day.answered > 0);
-        let engines: BTreeSet<&String> = answered().map(|(key, _)| &key.engine).collect();
+        let engines: BTreeSet<usize> = answered().map(|(key, _)| key.engine).collect();
         let days: BTreeSet<NaiveDate> = answered().map(|(key, _)| key.day).collect();
         Design { engines: small(engines.len()), days: small(days.len()) }
     }
