@@ -11,9 +11,10 @@
 
 use sqlx::{
     Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
-    migrate::{Migrate, Migrator},
+    migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
+    query_scalar,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use std::{path::Path, str::FromStr, time::Duration};
@@ -41,6 +42,22 @@ static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// How long a caller waits for a connection before it is told to try again.
 const ACQUIRE: Duration = Duration::from_secs(3);
+
+/// Runs one expression against whichever engine the connection belongs to.
+///
+/// The second form is for the rare statement that the engines spell differently.
+macro_rules! on_db {
+    ($conn:expr, |$c:ident| $run:expr) => {
+        on_db!($conn, postgres: |$c| $run, sqlite: |$c| $run)
+    };
+    ($conn:expr, postgres: |$p:ident| $pg:expr, sqlite: |$s:ident| $lite:expr) => {
+        match $conn.engine() {
+            $crate::store::Engine::Postgres($p) => $pg,
+            $crate::store::Engine::Sqlite($s) => $lite,
+        }
+    };
+}
+pub(crate) use on_db;
 
 /// The database, whichever it is.
 #[derive(Clone)]
@@ -116,18 +133,23 @@ impl Store {
     }
 
     pub async fn migration_status(&self) -> anyhow::Result<MigrationStatus> {
-        let (applied, known) = match self {
-            Store::Postgres(pool) => {
-                (applied(&mut *pool.acquire().await?, &POSTGRES).await?, &POSTGRES)
-            }
-            Store::Sqlite { writer, .. } => {
-                (applied(&mut *writer.acquire().await?, &SQLITE).await?, &SQLITE)
-            }
+        const APPLIED: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+        let mut conn = self.read().await?;
+        // A database that was never migrated has no such table.
+        let tables: i64 = on_db!(conn,
+            postgres: |c| query_scalar("SELECT COUNT(*) FROM information_schema.tables
+                WHERE table_schema = current_schema() AND table_name = '_sqlx_migrations'")
+                .fetch_one(c).await,
+            sqlite: |c| query_scalar("SELECT COUNT(*) FROM sqlite_schema
+                WHERE name = '_sqlx_migrations'")
+                .fetch_one(c).await)?;
+        let applied = match tables {
+            0 => 0,
+            _ => on_db!(conn, |c| query_scalar(APPLIED).fetch_one(c).await)?,
         };
-        Ok(MigrationStatus {
-            applied,
-            known: known.iter().map(|migration| migration.version).max().unwrap_or(0),
-        })
+        let migrator = if matches!(self, Store::Postgres(_)) { &POSTGRES } else { &SQLITE };
+        let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
+        Ok(MigrationStatus { applied, known })
     }
 
     /// A connection to read with.
@@ -194,12 +216,6 @@ impl Store {
     }
 }
 
-async fn applied<C: Migrate>(conn: &mut C, migrator: &Migrator) -> anyhow::Result<i64> {
-    conn.ensure_migrations_table(&migrator.table_name).await?;
-    let applied = conn.list_applied_migrations(&migrator.table_name).await?;
-    Ok(applied.iter().map(|migration| migration.version).max().unwrap_or(0))
-}
-
 /// What the pool of database connections is doing.
 #[derive(Debug, Clone, Copy)]
 pub struct PoolSize {
@@ -263,19 +279,3 @@ impl std::ops::DerefMut for Tx {
         &mut self.0
     }
 }
-
-/// Runs one expression against whichever engine the connection belongs to.
-///
-/// The second form is for the rare statement that the engines spell differently.
-macro_rules! on_db {
-    ($conn:expr, |$c:ident| $run:expr) => {
-        on_db!($conn, postgres: |$c| $run, sqlite: |$c| $run)
-    };
-    ($conn:expr, postgres: |$p:ident| $pg:expr, sqlite: |$s:ident| $lite:expr) => {
-        match $conn.engine() {
-            $crate::store::Engine::Postgres($p) => $pg,
-            $crate::store::Engine::Sqlite($s) => $lite,
-        }
-    };
-}
-pub(crate) use on_db;
