@@ -188,7 +188,7 @@ impl<E: Into<Error>> From<E> for Problem {
         match error {
             Error::Malformed(_) => Self::new(StatusCode::BAD_REQUEST, "malformed", detail),
             Error::Unauthenticated(_) => Self::unauthenticated(detail),
-            Error::Budget(_) => Self::new(StatusCode::PAYMENT_REQUIRED, "budget", detail),
+            Error::Budget(_) => Self::new(StatusCode::PAYMENT_REQUIRED, "budget_exceeded", detail),
             Error::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, "forbidden", detail),
             Error::NotFound(_) => Self::new(StatusCode::NOT_FOUND, "not_found", detail),
             Error::Exists(_) => Self::new(StatusCode::CONFLICT, "exists", detail),

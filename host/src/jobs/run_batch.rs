@@ -6,10 +6,11 @@ use crate::{
     store::{
         Conn,
         batches::{self, Batch, BatchState, Selection},
-        engines,
+        costs, engines,
         jobs::{Claimed, JobEnd, NewJob},
         prompts::{self, Prompt},
         runs::{self, NewRun},
+        workspaces,
     },
 };
 use chrono::SecondsFormat;
@@ -135,6 +136,8 @@ pub async fn plan_batch(
 }
 
 /// Writes the batch and the job that makes its runs; wake the queue after the commit.
+///
+/// Refuses when the workspace's budget of the day is spent: every run would be skipped.
 pub async fn start_batch(
     app: &App,
     conn: &mut Conn,
@@ -143,6 +146,17 @@ pub async fn start_batch(
     created_by: &str,
 ) -> Result<Batch> {
     let now = app.clock.now();
+    let owner = workspaces::find(conn, workspace).await?;
+    if let Some(limit) = owner.daily_budget_micros {
+        let spent = costs::spent_on(conn, workspace, owner.day(now)).await?;
+        if spent >= limit {
+            return Err(Error::Budget(format!(
+                "the workspace has spent {spent} of {limit} micro-USD today ({}): raise \
+                 daily_budget_micros or wait for tomorrow",
+                owner.timezone
+            )));
+        }
+    }
     let batch = Batch {
         id: BatchId::generate(),
         workspace_id: workspace,

@@ -105,3 +105,22 @@ async fn a_repeated_batch_is_paid_for_once() {
     assert_eq!(first, again);
     assert_eq!(host.get("/v1/batches").await.expect(200)["data"].as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn a_spent_budget_starts_no_batch_and_skips_the_runs_that_wait() {
+    let host = Host::start().await;
+    host.seed_demo(2).await;
+    let workspace = format!("/v1/workspaces/{}", host.workspace.id);
+    let waiting = host.post("/v1/batches", json!({"samples": 2})).await.expect(202);
+    host.patch(&workspace, json!({"daily_budget_micros": 0})).await.expect(200);
+
+    let refused = host.post("/v1/batches", json!({})).await;
+    assert_eq!((refused.status, &refused.body["code"]), (402, &json!("budget_exceeded")));
+    assert_eq!(host.get("/v1/batches").await.expect(200)["data"].as_array().unwrap().len(), 1);
+
+    host.work().await;
+    let id = waiting["id"].as_str().unwrap();
+    let ended = host.get(format!("/v1/batches/{id}")).await.expect(200);
+    assert_eq!((&ended["state"], &ended["runs"]["skipped"]), (&json!("completed"), &json!(12)));
+    assert_eq!(ended["cost_micros"], 0);
+}
