@@ -95,11 +95,11 @@ async fn write_group(store: &Store, group: &[Write], now: DateTime<Utc>) -> Resu
     let mut owner = None;
     for write in group {
         match write {
-            Write::Begin(begin, _) => begins.push(Begin::clone(begin)),
-            Write::Fetched(fetched, _) => answers.push(Fetched::clone(fetched)),
+            Write::Begin(begin, _) => begins.push(&**begin),
+            Write::Fetched(fetched, _) => answers.push(&**fetched),
             Write::End(by, end, _) => {
                 owner = Some(*by);
-                ends.push(End::clone(end));
+                ends.push(&**end);
             }
         }
     }

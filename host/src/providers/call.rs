@@ -178,15 +178,10 @@ impl<'a> Driver<'a> {
 
     async fn run(mut self, begin: Begin) -> CallReport {
         let surface = begin.surface().to_owned();
-        let end = self.drive(begin).await.unwrap_or_else(|failure| {
-            tracing::warn!(
-                kind = failure.kind.as_str(),
-                class = failure.class.as_str(),
-                "call failed: {}",
-                failure.message
-            );
-            CallEnd::Failed(self.with_estimate(failure, &surface))
-        });
+        let end = self
+            .drive(begin)
+            .await
+            .unwrap_or_else(|failure| CallEnd::Failed(self.with_estimate(failure, &surface)));
         CallReport {
             end,
             exchanges: self.exchanges,

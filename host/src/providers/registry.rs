@@ -9,6 +9,7 @@ use crate::{
         Store,
         providers::{self, Artifact},
     },
+    telemetry::metrics,
 };
 use aiv_runtime::{Digest, Runtime};
 use anyhow::Context;
@@ -36,16 +37,16 @@ pub async fn install_folder(
         if installed.iter().any(|digest| digest == Digest::of(&component).as_bytes()) {
             continue;
         }
-        match install(store, runtime, clock, component, FOLDER, &file.display().to_string()).await {
-            Ok(key) => tracing::info!(provider.name = key, "installed {}", file.display()),
-            // One broken file must not keep the others from service.
-            Err(err) => tracing::error!("cannot install {}: {err:#}", file.display()),
+        let place = file.display().to_string();
+        // One broken file must not keep the others from service.
+        if let Err(err) = install(store, runtime, clock, component, FOLDER, &place).await {
+            tracing::error!("cannot install {place}: {err:#}");
         }
     }
     Ok(())
 }
 
-/// Checks a component, keeps it and puts it in service with what it asks for; returns its key.
+/// Checks a component, keeps it and puts it in service with what it asks for.
 pub async fn install(
     store: &Store,
     runtime: &Runtime,
@@ -53,7 +54,7 @@ pub async fn install(
     component: Vec<u8>,
     by: &str,
     reason: &str,
-) -> anyhow::Result<String> {
+) -> anyhow::Result<()> {
     let admission = runtime.admit(&component).await?;
     let key = admission.manifest.key.clone();
     let now = clock.now();
@@ -74,7 +75,8 @@ pub async fn install(
     let grant = providers::insert_grant(&mut tx, &key, &grant, by, now).await?;
     providers::activate(&mut tx, &key, &artifact.digest, grant, by, reason, now).await?;
     tx.commit().await?;
-    Ok(key)
+    metrics::plugin_swap(&key, "activated");
+    Ok(())
 }
 
 /// Puts what the activation log says in service. A component that does not load is left out and

@@ -26,7 +26,7 @@ pub struct Answer {
 /// Rows per statement; nine binds a row.
 const CHUNK: usize = 500;
 
-pub async fn insert(conn: &mut Conn, answers: &[Answer]) -> Result<()> {
+pub async fn insert(conn: &mut Conn, answers: &[&Answer]) -> Result<()> {
     for chunk in answers.chunks(CHUNK) {
         on_db!(conn, |c| {
             let mut sql = QueryBuilder::new(

@@ -67,7 +67,7 @@ const CHUNK: usize = 1000;
 /// Writes citations; `domains` holds the number of every domain they name.
 pub async fn insert(
     conn: &mut Conn,
-    citations: &[NewCitation],
+    citations: &[&NewCitation],
     domains: &BTreeMap<String, i64>,
 ) -> Result<()> {
     for chunk in citations.chunks(CHUNK) {

@@ -40,7 +40,7 @@ pub struct CostSum {
 const CHUNK: usize = 500;
 
 /// Adds lines; a line of the same run, attempt and kind exists at most once.
-pub async fn insert(conn: &mut Conn, entries: &[LedgerEntry]) -> Result<()> {
+pub async fn insert(conn: &mut Conn, entries: &[&LedgerEntry]) -> Result<()> {
     for chunk in entries.chunks(CHUNK) {
         on_db!(conn, |c| {
             let mut sql = QueryBuilder::new(

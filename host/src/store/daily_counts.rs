@@ -102,15 +102,15 @@ add_fields! {
 }
 
 impl Additions {
-    pub fn merge(&mut self, other: Self) {
-        for (key, counts) in other.prompts {
-            *self.prompts.entry(key).or_default() += counts;
+    pub fn merge(&mut self, other: &Self) {
+        for (key, counts) in &other.prompts {
+            *self.prompts.entry(key.clone()).or_default() += *counts;
         }
-        for (key, counts) in other.brands {
-            *self.brands.entry(key).or_default() += counts;
+        for (key, counts) in &other.brands {
+            *self.brands.entry(key.clone()).or_default() += *counts;
         }
-        for (key, counts) in other.domains {
-            *self.domains.entry(key).or_default() += counts;
+        for (key, counts) in &other.domains {
+            *self.domains.entry(key.clone()).or_default() += *counts;
         }
     }
 }

@@ -25,7 +25,7 @@ pub struct Mention {
 /// Rows per statement; nine binds a row.
 const CHUNK: usize = 2000;
 
-pub async fn insert(conn: &mut Conn, mentions: &[Mention]) -> Result<()> {
+pub async fn insert(conn: &mut Conn, mentions: &[&Mention]) -> Result<()> {
     for chunk in mentions.chunks(CHUNK) {
         on_db!(conn, |c| {
             let mut sql = QueryBuilder::new(

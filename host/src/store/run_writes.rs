@@ -93,7 +93,7 @@ pub struct AttemptEnd {
 
 /// Notes the calls that are about to be made. Returns the runs that may make them: a run that was
 /// cancelled meanwhile is not among them.
-pub async fn begin(conn: &mut Conn, begins: &[Begin], now: DateTime<Utc>) -> Result<HashSet<i64>> {
+pub async fn begin(conn: &mut Conn, begins: &[&Begin], now: DateTime<Utc>) -> Result<HashSet<i64>> {
     if begins.is_empty() {
         return Ok(HashSet::new());
     }
@@ -116,7 +116,8 @@ pub async fn begin(conn: &mut Conn, begins: &[Begin], now: DateTime<Utc>) -> Res
         sql.build_query_scalar().fetch_all(c).await
     })?;
     let started: HashSet<i64> = started.into_iter().collect();
-    let begins: Vec<_> = begins.iter().filter(|b| started.contains(&b.run_number)).collect();
+    let begins: Vec<_> =
+        begins.iter().copied().filter(|b| started.contains(&b.run_number)).collect();
     if !begins.is_empty() {
         // An older attempt that never came back was lost with its worker.
         on_db!(conn, |c| {
@@ -153,7 +154,7 @@ pub async fn begin(conn: &mut Conn, begins: &[Begin], now: DateTime<Utc>) -> Res
 }
 
 /// Keeps raw answers and notes on the attempts that they are there.
-pub async fn fetched(conn: &mut Conn, fetched: &[Fetched], now: DateTime<Utc>) -> Result<()> {
+pub async fn fetched(conn: &mut Conn, fetched: &[&Fetched], now: DateTime<Utc>) -> Result<()> {
     if fetched.is_empty() {
         return Ok(());
     }
@@ -185,7 +186,7 @@ pub async fn fetched(conn: &mut Conn, fetched: &[Fetched], now: DateTime<Utc>) -
 pub async fn end(
     conn: &mut Conn,
     owner: JobId,
-    ends: &[End],
+    ends: &[&End],
     now: DateTime<Utc>,
 ) -> Result<HashSet<JobId>> {
     if ends.is_empty() {
@@ -194,7 +195,7 @@ pub async fn end(
     let job_ends: Vec<_> =
         ends.iter().map(|end| (end.job, end.epoch, end.job_end.clone())).collect();
     let ours = jobs::end(conn, owner, &job_ends, now).await?;
-    let ends: Vec<&End> = ends.iter().filter(|end| ours.contains(&end.job)).collect();
+    let ends: Vec<&End> = ends.iter().copied().filter(|end| ours.contains(&end.job)).collect();
     if ends.is_empty() {
         return Ok(ours);
     }
@@ -204,14 +205,14 @@ pub async fn end(
     raw_payloads::insert(conn, &payloads, now).await?;
     end_runs(conn, &ends).await?;
     end_attempts(conn, &ends, now).await?;
-    let ledger: Vec<_> = ends.iter().filter_map(|end| end.ledger.clone()).collect();
+    let ledger: Vec<_> = ends.iter().filter_map(|end| end.ledger.as_ref()).collect();
     costs::insert(conn, &ledger).await?;
-    let found: Vec<_> = ends.iter().filter_map(|end| end.answer.clone()).collect();
+    let found: Vec<_> = ends.iter().filter_map(|end| end.answer.as_ref()).collect();
     answers::insert(conn, &found).await?;
-    let spans: Vec<_> = ends.iter().flat_map(|end| end.mentions.iter().cloned()).collect();
+    let spans: Vec<_> = ends.iter().flat_map(|end| &end.mentions).collect();
     mentions::insert(conn, &spans).await?;
 
-    let sources: Vec<_> = ends.iter().flat_map(|end| end.citations.iter().cloned()).collect();
+    let sources: Vec<_> = ends.iter().flat_map(|end| &end.citations).collect();
     let names: BTreeSet<&String> = sources.iter().map(|citation| &citation.domain).collect();
     let names: Vec<String> = names.into_iter().cloned().collect();
     let domains = citations::domain_numbers(conn, &names).await?;
@@ -219,7 +220,7 @@ pub async fn end(
 
     let mut additions = Additions::default();
     for end in &ends {
-        additions.merge(end.additions.clone());
+        additions.merge(&end.additions);
     }
     daily_counts::add(conn, &additions, &domains).await?;
 

@@ -21,6 +21,7 @@ use crate::{
         runs::{Question, RunOutcome, RunState},
         workspaces::day_in,
     },
+    telemetry::metrics,
 };
 use aiv_runtime::types::{Answer, Outcome};
 use anyhow::Context as _;
@@ -162,7 +163,7 @@ impl Try<'_> {
         let max_attempts = app.config.providers.max_attempts;
         let situation = Situation::of(failure, tried, max_attempts, waited, rand::random());
         let decision = retry::decide(&situation);
-        tracing::info!(
+        tracing::warn!(
             run.id = %run.id,
             engine.name = run.engine,
             attempt,
@@ -228,8 +229,11 @@ impl Try<'_> {
 
     async fn write(&self, end: End) -> Result<Ended> {
         let id = end.run.id;
+        let paid = end.ledger.as_ref().and_then(|line| u64::try_from(line.micros).ok());
         if !self.context.run_writer.end(self.claimed.owner, end).await? {
             tracing::warn!(run.id = %id, "lost the lease of a run: its result is dropped");
+        } else if let Some(micros) = paid {
+            metrics::provider_cost(&self.question.run.engine, micros);
         }
         Ok(Ended::Written)
     }
