@@ -20,7 +20,11 @@ pub struct Config {
     #[config(nested)]
     pub database: Database,
     #[config(nested)]
+    pub redis: Redis,
+    #[config(nested)]
     pub workers: Workers,
+    #[config(nested)]
+    pub budgets: Budgets,
     #[config(nested)]
     pub providers: Providers,
     #[config(nested)]
@@ -82,6 +86,28 @@ pub struct Database {
     pub auto_migrate: Option<bool>,
 }
 
+/// What processes share beside the database. All of it may be lost at any moment: the database is
+/// the truth.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Redis {
+    /// `redis://…` or `rediss://…`. With it, jobs are handed out through BullMQ queues, rate limits
+    /// hold across processes, and caches are shared. Without it the database hands out jobs.
+    #[config(env = "REDIS_URL")]
+    pub url: Option<SecretString>,
+
+    /// A Redis for caches only, which may evict; `REDIS_URL` when absent.
+    #[config(env = "CACHE_REDIS_URL")]
+    pub cache_url: Option<SecretString>,
+
+    /// Prefix of the BullMQ queues' keys.
+    #[config(env = "BULL_PREFIX", default = "bull")]
+    pub bull_prefix: String,
+
+    /// Jobs of one queue that wait in Redis at once; the others wait in the database.
+    #[config(env = "REDIS_WINDOW", default = 5000)]
+    pub window: usize,
+}
+
 /// How work is done in the background.
 #[derive(Debug, Clone, confique::Config)]
 pub struct Workers {
@@ -89,9 +115,38 @@ pub struct Workers {
     #[config(env = "WORKER_CONCURRENCY", default = 64)]
     pub concurrency: usize,
 
+    /// Runs in flight at once in this process, when it should differ from `WORKER_CONCURRENCY`.
+    #[config(env = "WORKER_CONCURRENCY_RUN_PROMPT")]
+    pub run_prompt: Option<usize>,
+
+    /// Batches expanded at once in this process.
+    #[config(env = "WORKER_CONCURRENCY_RUN_BATCH", default = 4)]
+    pub run_batch: usize,
+
+    /// Days counted again at once in this process.
+    #[config(env = "WORKER_CONCURRENCY_DAILY_AGGREGATIONS", default = 2)]
+    pub daily_aggregations: usize,
+
+    /// Lower the rate of a lane while its vendor refuses calls, and raise it again afterwards.
+    #[config(env = "AUTO_THROTTLE_ENABLED", default = true)]
+    pub auto_throttle_enabled: bool,
+
     /// How long a stopping process waits for the runs in flight before it hands them back.
     #[config(env = "DRAIN_TIMEOUT_SECONDS", default = 25)]
     pub drain_timeout_seconds: u64,
+}
+
+/// What asking may cost.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Budgets {
+    /// Share of a budget from which on only interactive runs are made, from 0 to 1.
+    #[config(env = "AUTO_THROTTLE_THRESHOLD", default = 0.8)]
+    pub throttle_threshold: f64,
+
+    /// Most that all workspaces together may spend in a day (UTC), in millionths of a US dollar.
+    /// Unlimited when absent; operators can change it while the platform runs.
+    #[config(env = "PLATFORM_DAILY_BUDGET_MICROS")]
+    pub platform_daily_micros: Option<i64>,
 }
 
 /// Which components answer, and with which credentials.

@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod metrics;
 pub mod providers;
 pub mod queue;
+pub mod redis;
 pub mod seed;
 pub mod store;
 pub mod telemetry;

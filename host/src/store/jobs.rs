@@ -81,7 +81,7 @@ pub async fn insert(conn: &mut Conn, jobs: &[NewJob], now: DateTime<Utc>) -> Res
                 row.push_bind(JobId::generate())
                     .push_bind(job.queue)
                     .push_bind(&job.lane)
-                    .push_bind(job.workspace)
+                    .push_bind(job.workspace.unwrap_or(WorkspaceId(uuid::Uuid::nil())))
                     .push_bind(job.priority)
                     .push_bind(&job.unique_key)
                     .push_bind(Json(&job.payload))

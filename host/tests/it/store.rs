@@ -85,6 +85,13 @@ fn declared(engine: &str) -> BTreeMap<String, BTreeSet<String>> {
         for line in sql.lines() {
             if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
                 table = rest.split_whitespace().next().map(str::to_owned);
+            } else if let Some(rest) = line.strip_prefix("ALTER TABLE ") {
+                let mut words = rest.split_whitespace();
+                if let (Some(table), Some("ADD"), Some("COLUMN"), Some(column)) =
+                    (words.next(), words.next(), words.next(), words.next())
+                {
+                    tables.entry(table.to_owned()).or_default().insert(column.to_owned());
+                }
             } else if line.starts_with(')') {
                 table = None;
             } else if let Some(table) = &table {

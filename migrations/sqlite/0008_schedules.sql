@@ -1,0 +1,39 @@
+-- What is to happen again and again, by the clock of a place.
+CREATE TABLE schedules (
+    id             BLOB NOT NULL,
+    workspace_id   BLOB NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name           TEXT NOT NULL,
+    -- runBatch | dailyAggregations
+    queue          TEXT NOT NULL,
+    cron           TEXT NOT NULL,
+    timezone       TEXT NOT NULL,
+    payload        TEXT NOT NULL,
+    -- none | one | all: what becomes of slots that passed while nobody worked.
+    catch_up       TEXT NOT NULL,
+    -- Spreads the starts of equal schedules; part of the slot's start, never of its name.
+    jitter_seconds INTEGER NOT NULL,
+    enabled        INTEGER NOT NULL,
+    -- The slot that fires next; NULL when there is none.
+    next_at        TEXT,
+    version        INTEGER NOT NULL,
+    created_at     TEXT NOT NULL,
+    updated_at     TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, id)
+) STRICT;
+CREATE UNIQUE INDEX schedules_name ON schedules (workspace_id, name);
+CREATE INDEX schedules_due ON schedules (next_at) WHERE enabled AND next_at IS NOT NULL;
+
+-- One row per slot that fired: whoever writes it fires, nobody else does.
+CREATE TABLE schedule_fires (
+    workspace_id BLOB NOT NULL,
+    schedule_id  BLOB NOT NULL,
+    slot         TEXT NOT NULL,
+    -- started | refused
+    outcome      TEXT NOT NULL,
+    -- Why it was refused, such as a spent budget.
+    reason       TEXT,
+    batch_id     BLOB,
+    fired_at     TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, schedule_id, slot),
+    FOREIGN KEY (workspace_id, schedule_id) REFERENCES schedules (workspace_id, id) ON DELETE CASCADE
+) STRICT;
