@@ -5,7 +5,10 @@ use crate::{
     App, Result,
     ids::{BatchId, PromptId},
     jobs::{BatchRequest, plan_batch, start_batch},
-    store::batches::{self, BatchProgress},
+    store::{
+        batches::{self, BatchProgress},
+        jobs::Priority,
+    },
 };
 use poem::{IntoResponse, Response};
 use poem_openapi::{
@@ -261,7 +264,8 @@ impl NewBatch {
         }
         rules.check()?;
         let prompts = prompt_ids.map(|ids| ids.into_iter().map(PromptId).collect());
-        Ok((BatchRequest { prompts, tags, engines, samples, slot }, dry_run))
+        let priority = Priority::Interactive;
+        Ok((BatchRequest { prompts, tags, engines, samples, slot, priority }, dry_run))
     }
 }
 

@@ -7,7 +7,7 @@ use crate::{
     queue::{Ended, Handlers, QueueSpec},
     store::{
         Conn,
-        jobs::{Claimed, NewJob},
+        jobs::{Claimed, NewJob, Priority},
     },
 };
 use anyhow::Context as _;
@@ -48,7 +48,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
             queue: Self::QUEUE,
             lane: String::new(),
             workspace: None,
-            priority: 100,
+            priority: Priority::default().value(),
             unique_key: None,
             payload: serde_json::to_value(self).context("write a job's payload")?,
             run_at: app.clock.now(),

@@ -7,7 +7,7 @@ use crate::{
         Conn,
         batches::{self, Batch, BatchState, Selection},
         costs, engines,
-        jobs::{Claimed, JobEnd, NewJob},
+        jobs::{Claimed, JobEnd, NewJob, Priority},
         prompts::{self, Prompt},
         runs::{self, NewRun},
         workspaces,
@@ -23,6 +23,9 @@ use std::collections::HashSet;
 pub struct RunBatch {
     pub workspace: WorkspaceId,
     pub batch: BatchId,
+    /// Of the runs that it makes.
+    #[serde(default)]
+    pub priority: Priority,
 }
 
 /// What somebody wants asked.
@@ -38,6 +41,7 @@ pub struct BatchRequest {
     pub samples: i64,
     /// The instant the runs stand for; the present one when `None`. A slot is asked once.
     pub slot: Option<String>,
+    pub priority: Priority,
 }
 
 /// A request with what it comes to.
@@ -46,12 +50,10 @@ pub struct BatchPlan {
     pub selection: Selection,
     pub samples: i64,
     pub slot: Option<String>,
+    pub priority: Priority,
     pub planned: i64,
     pub estimated_micros: i64,
 }
-
-/// Interactive work goes before what a schedule started.
-const PRIORITY: i64 = 100;
 
 /// Finds what a request comes to; refuses what cannot be asked, naming each mistake.
 pub async fn plan_batch(
@@ -60,7 +62,7 @@ pub async fn plan_batch(
     workspace: WorkspaceId,
     request: BatchRequest,
 ) -> Result<BatchPlan> {
-    let BatchRequest { prompts: wanted, tags, engines: keys, samples, slot } = request;
+    let BatchRequest { prompts: wanted, tags, engines: keys, samples, slot, priority } = request;
     let mut violations = Vec::new();
 
     let mut chosen = prompts::active(conn, workspace).await?;
@@ -131,6 +133,7 @@ pub async fn plan_batch(
         },
         samples,
         slot,
+        priority,
         estimated_micros,
     })
 }
@@ -171,9 +174,10 @@ pub async fn start_batch(
         finished_at: None,
     };
     batches::insert(conn, &batch).await?;
-    let job = RunBatch { workspace, batch: batch.id };
+    let job = RunBatch { workspace, batch: batch.id, priority: plan.priority };
     let job = NewJob {
         workspace: Some(workspace),
+        priority: plan.priority.value(),
         unique_key: Some(batch.id.to_string()),
         ..job.queued(app)?
     };
@@ -205,8 +209,10 @@ impl Job for RunBatch {
             let mut tx = app.store.begin().await?;
             let made = runs::insert(&mut tx, self.workspace, chunk, now).await?;
             let new: Vec<_> = chunk.iter().filter(|run| made.contains(&run.id)).collect();
-            let jobs: Vec<NewJob> =
-                new.iter().map(|run| run_job(app, self.workspace, run)).collect::<Result<_>>()?;
+            let jobs: Vec<NewJob> = new
+                .iter()
+                .map(|run| run_job(app, self.workspace, run, self.priority))
+                .collect::<Result<_>>()?;
             app.queue.enqueue(&mut tx, &jobs, now).await?;
             tx.commit().await?;
             app.queue.wake();
@@ -258,12 +264,12 @@ fn run_key(batch: &Batch, prompt: &Prompt, engine: &str, sample: i64) -> Vec<u8>
     hash.finalize().to_vec()
 }
 
-fn run_job(app: &App, workspace: WorkspaceId, run: &NewRun) -> Result<NewJob> {
+fn run_job(app: &App, workspace: WorkspaceId, run: &NewRun, priority: Priority) -> Result<NewJob> {
     let job = RunPrompt { workspace, run: run.id };
     Ok(NewJob {
         lane: run.engine.clone(),
         workspace: Some(workspace),
-        priority: PRIORITY,
+        priority: priority.value(),
         ..job.queued(app)?
     })
 }

@@ -7,6 +7,33 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, QueryBuilder, query, query_as, query_scalar, types::Json};
 use std::collections::HashSet;
 
+/// Why somebody waits for a job. Within a lane, a class goes before the ones below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// A person asked for it just now.
+    #[default]
+    Interactive,
+    /// A stranger tries the product.
+    Demo,
+    /// A clock asked for it.
+    Scheduled,
+    /// Nobody waits.
+    Backfill,
+}
+
+impl Priority {
+    /// As it stands in the row: lower goes first, with room between the classes.
+    pub const fn value(self) -> i64 {
+        match self {
+            Priority::Interactive => 10,
+            Priority::Demo => 50,
+            Priority::Scheduled => 100,
+            Priority::Backfill => 200,
+        }
+    }
+}
+
 /// A piece of work to add.
 #[derive(Debug, Clone)]
 pub struct NewJob {
@@ -14,7 +41,7 @@ pub struct NewJob {
     /// What limits it: the provider for a run, else empty.
     pub lane: String,
     pub workspace: Option<WorkspaceId>,
-    /// Lower first.
+    /// See [`Priority::value`].
     pub priority: i64,
     /// While a job of the queue has it, another one is not added.
     pub unique_key: Option<String>,
