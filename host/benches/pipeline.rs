@@ -42,7 +42,7 @@ fn pipeline(criterion: &mut Criterion) {
         let (store, clock) = (app.store.clone(), app.clock.clone());
         let config = WorkerConfig::default();
         tasks.spawn(
-            Worker::new(config, store, clock, app.queue.clone(), handlers).run(stop.clone()),
+            Worker::embedded(config, store, clock, app.queue.clone(), handlers).run(stop.clone()),
         );
     });
 

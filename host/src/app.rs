@@ -32,7 +32,8 @@ impl App {
         let providers = Providers::new(Arc::clone(&config), clock.clone())?;
         registry::install_folder(&store, &runtime, &clock, &config.providers.plugin_dir).await?;
         registry::load(&store, &runtime, &providers).await?;
-        Ok(App { config, clock, store, queue: Queue::default(), providers, runtime })
+        let queue = Queue::new(config.workers.auto_throttle_enabled);
+        Ok(App { config, clock, store, queue, providers, runtime })
     }
 }
 

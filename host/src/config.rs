@@ -212,6 +212,13 @@ pub enum LogFormat {
     Json,
 }
 
+impl Workers {
+    /// Runs in flight at once in this process.
+    pub fn runs_at_once(&self) -> usize {
+        self.run_prompt.unwrap_or(self.concurrency).max(1)
+    }
+}
+
 impl Config {
     /// Reads the environment and the file that `AIV_CONFIG` names.
     pub fn load() -> anyhow::Result<Self> {

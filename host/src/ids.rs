@@ -53,6 +53,8 @@ ids! {
     RunId,
     /// A unit of background work.
     JobId,
+    /// A process of the platform; what it claims is signed with it.
+    ProcessId,
     /// A line of the cost ledger.
     LedgerEntryId,
 }

@@ -5,7 +5,7 @@ UPDATE jobs SET workspace_id = X'00000000000000000000000000000000' WHERE workspa
 
 -- Claimers walk the lanes, in a lane the priorities, in a priority the workspaces.
 DROP INDEX jobs_ready;
-CREATE INDEX jobs_ready ON jobs (queue, lane, priority, workspace_id, run_at) WHERE state = 'available';
+CREATE INDEX jobs_ready ON jobs (queue, lane, priority, workspace_id, run_at) WHERE state = 'available' AND dispatched_at IS NULL;
 -- Counts what a lane and a workspace have in flight; the rescuer reads it too, it is short.
 DROP INDEX jobs_lease;
 CREATE INDEX jobs_running ON jobs (queue, lane, workspace_id) WHERE state = 'running';

@@ -49,7 +49,7 @@ pub(super) fn work(app: &App, tasks: &TaskTracker, stop: CancellationToken) {
     };
     let handlers = Arc::new(jobs::Context::new(app.clone(), tasks));
     let (store, clock, queue) = (app.store.clone(), app.clock.clone(), app.queue.clone());
-    tasks.spawn(Worker::new(config, store, clock, queue, handlers).run(stop));
+    tasks.spawn(Worker::embedded(config, store, clock, queue, handlers).run(stop));
 }
 
 /// A fresh installation gets a workspace and a key, shown this one time.

@@ -4,7 +4,7 @@
 
 use crate::{
     App, Error, Result,
-    queue::{Ended, Handlers, QueueSpec},
+    queue::{Ended, Handlers, QueueSpec, Rate},
     store::{
         Conn,
         jobs::{Claimed, NewJob, Priority},
@@ -75,11 +75,29 @@ impl Context {
 
 impl Handlers for Context {
     fn queues(&self) -> Vec<QueueSpec> {
+        let workers = &self.app.config.workers;
         vec![
-            QueueSpec { name: RunPrompt::QUEUE, concurrency: self.app.config.workers.concurrency },
-            QueueSpec { name: RunBatch::QUEUE, concurrency: 4 },
-            QueueSpec { name: DailyAggregations::QUEUE, concurrency: 2 },
+            QueueSpec { name: RunPrompt::QUEUE, concurrency: workers.runs_at_once() },
+            QueueSpec { name: RunBatch::QUEUE, concurrency: workers.run_batch.max(1) },
+            QueueSpec {
+                name: DailyAggregations::QUEUE,
+                concurrency: workers.daily_aggregations.max(1),
+            },
         ]
+    }
+
+    /// All workspaces share a vendor's patience, whatever surface they ask: the slowest one counts.
+    fn rate(&self, queue: &str, lane: &str) -> Option<Rate> {
+        if queue != RunPrompt::QUEUE || self.app.providers.is_synthetic() {
+            return None;
+        }
+        let route = self.app.providers.find(lane)?;
+        let stated = route.manifest.surfaces.iter().filter(|s| s.requests_per_second > 0.0);
+        let slowest = stated.min_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
+        slowest.map(|surface| Rate {
+            per_minute: surface.requests_per_second * 60.0,
+            burst: surface.burst.max(1),
+        })
     }
 
     fn bury<'a>(

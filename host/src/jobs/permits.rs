@@ -1,20 +1,14 @@
 use crate::ids::WorkspaceId;
-use aiv_runtime::types::Surface;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use std::{
     collections::HashMap,
-    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// When a run may be called: how many of an engine at once, and how many in a second.
+/// How many runs of an engine are called at once. How many in a second is the lane's business.
 #[derive(Default)]
 pub(super) struct Permits {
     places: Mutex<HashMap<(WorkspaceId, String), Places>>,
-    /// By provider and surface: all workspaces share the vendor's patience.
-    rates: Mutex<HashMap<(String, String), Arc<DefaultDirectRateLimiter>>>,
 }
 
 /// The places of an engine.
@@ -49,23 +43,4 @@ impl Permits {
         };
         places.acquire_owned().await.ok()
     }
-
-    /// Waits until the vendor of `surface` takes another request, by the rate that its component
-    /// states.
-    pub(super) async fn turn(&self, provider: &str, surface: &Surface) {
-        let Some(quota) = quota(surface) else { return };
-        let rate = {
-            let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = (provider.to_owned(), surface.id.clone());
-            Arc::clone(rates.entry(key).or_insert_with(|| Arc::new(RateLimiter::direct(quota))))
-        };
-        rate.until_ready().await;
-    }
-}
-
-/// `None` when the component states no rate.
-fn quota(surface: &Surface) -> Option<Quota> {
-    let period = Duration::try_from_secs_f64(surface.requests_per_second.recip()).ok()?;
-    let burst = NonZeroU32::new(surface.burst.max(1))?;
-    Some(Quota::with_period(period)?.allow_burst(burst))
 }

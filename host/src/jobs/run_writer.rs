@@ -1,6 +1,6 @@
 use crate::{
     Clock, Error, Result,
-    ids::JobId,
+    ids::ProcessId,
     store::{
         Store,
         run_writes::{self, Begin, End, Fetched},
@@ -23,7 +23,7 @@ pub(super) struct RunWriter {
 enum Write {
     Begin(Box<Begin>, oneshot::Sender<Result<bool>>),
     Fetched(Box<Fetched>, oneshot::Sender<Result<bool>>),
-    End(JobId, Box<End>, oneshot::Sender<Result<bool>>),
+    End(ProcessId, Box<End>, oneshot::Sender<Result<bool>>),
 }
 
 /// Runs per commit.
@@ -47,7 +47,7 @@ impl RunWriter {
     }
 
     /// `false` when the job is no longer `owner`'s, and so nothing was written.
-    pub(super) async fn end(&self, owner: JobId, end: End) -> Result<bool> {
+    pub(super) async fn end(&self, owner: ProcessId, end: End) -> Result<bool> {
         self.write(|done| Write::End(owner, Box::new(end), done)).await
     }
 

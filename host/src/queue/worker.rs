@@ -1,17 +1,25 @@
-use super::{Ended, Handlers, Queue, QueueSpec};
+use super::{
+    Dispatcher, Ended, Handlers, Outcome, Presence, Queue, QueueSpec, Role, Room, Settled,
+    SqlDispatcher, Taken, rate,
+};
 use crate::{
     Clock, Result,
     ids::JobId,
     store::{
         Store,
         jobs::{self, Claimed, JobEnd},
+        lanes,
+        queue_minutes::{self, QueueMinute},
     },
     telemetry::metrics,
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures_util::FutureExt;
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::Instant,
+};
 use tokio_util::sync::CancellationToken;
 
 /// How a worker behaves.
@@ -23,6 +31,8 @@ pub struct WorkerConfig {
     pub renew_every: Duration,
     /// How often expired leases are looked for.
     pub rescue_every: Duration,
+    /// How long a worker that starts leaves expired leases alone.
+    pub rescue_grace: Duration,
     /// How long an idle worker waits before it looks by itself.
     pub poll_every: Duration,
     /// How long a stopping worker waits for jobs in flight before it hands them back.
@@ -31,6 +41,8 @@ pub struct WorkerConfig {
     pub max_lost: i64,
     /// How long ended jobs are kept.
     pub keep: TimeDelta,
+    /// Give throttled lanes their rate back.
+    pub auto_throttle: bool,
 }
 
 impl Default for WorkerConfig {
@@ -39,27 +51,37 @@ impl Default for WorkerConfig {
             lease: Duration::from_secs(30),
             renew_every: Duration::from_secs(10),
             rescue_every: Duration::from_secs(5),
+            rescue_grace: Duration::from_secs(12),
             poll_every: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(25),
             max_lost: 3,
             keep: TimeDelta::hours(24),
+            auto_throttle: true,
         }
     }
 }
+
+/// Ends that come within this time share the next claim: one for many costs as much as for one.
+const GATHER: Duration = Duration::from_millis(5);
+/// How long throughput is remembered.
+const MINUTES_KEPT: TimeDelta = TimeDelta::hours(48);
+/// Ended jobs forgotten at once; there may be more.
+const PURGE_ROUNDS: usize = 20;
 
 /// Takes jobs, does them, and says how they ended.
 pub struct Worker {
     config: WorkerConfig,
     store: Store,
     clock: Clock,
-    queue: Queue,
     handlers: Arc<dyn Handlers>,
-    /// What its claims are signed with.
-    owner: JobId,
-    in_flight: HashMap<(&'static str, String), usize>,
-    /// Which lane comes first the next time.
-    turn: usize,
-    tasks: JoinSet<(&'static str, String)>,
+    dispatcher: Box<dyn Dispatcher>,
+    presence: Presence,
+    room: Room,
+    tasks: JoinSet<Settled>,
+    /// What ended since the last note of it.
+    minutes: HashMap<(&'static str, DateTime<Utc>), QueueMinute>,
+    unwritten: Vec<(JobId, i64, JobEnd)>,
+    rescue_after: Instant,
 }
 
 impl Worker {
@@ -67,195 +89,301 @@ impl Worker {
         config: WorkerConfig,
         store: Store,
         clock: Clock,
-        queue: Queue,
         handlers: Arc<dyn Handlers>,
+        dispatcher: Box<dyn Dispatcher>,
+        presence: Presence,
     ) -> Self {
+        let room = Room::new(handlers.queues());
+        // Whoever starts a worker right after an outage gives the others time too.
+        let rescue_after = Instant::now() + config.rescue_grace;
         Worker {
             config,
             store,
             clock,
-            queue,
             handlers,
-            owner: JobId::generate(),
-            in_flight: HashMap::new(),
-            turn: 0,
+            dispatcher,
+            presence,
+            room,
             tasks: JoinSet::new(),
+            minutes: HashMap::new(),
+            unwritten: Vec::new(),
+            rescue_after,
         }
+    }
+
+    /// A worker without any other service: it claims from the table, on its own.
+    pub fn embedded(
+        config: WorkerConfig,
+        store: Store,
+        clock: Clock,
+        queue: Queue,
+        handlers: Arc<dyn Handlers>,
+    ) -> Self {
+        let slots = handlers.queues().iter().map(|spec| spec.concurrency).max().unwrap_or(0);
+        let presence = Presence::new(Role::All, slots, clock.now());
+        let dispatcher = Box::new(SqlDispatcher::new(
+            store.clone(),
+            clock.clone(),
+            queue,
+            Arc::clone(&handlers),
+            presence.id(),
+            &config,
+        ));
+        Worker::new(config, store, clock, handlers, dispatcher, presence)
     }
 
     /// Works until `stop`, then waits for the jobs in flight or hands them back.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut renew_at = Instant::now() + self.config.renew_every;
-        let mut rescue_at = Instant::now();
-        while !stop.is_cancelled() {
-            if Instant::now() >= rescue_at {
-                self.rescue().await;
-                rescue_at = Instant::now() + self.config.rescue_every;
-            }
+        let mut maintain_at = Instant::now();
+        while !stop.is_cancelled() && !self.presence.is_draining() {
             if Instant::now() >= renew_at {
                 self.renew().await;
                 renew_at = Instant::now() + self.config.renew_every;
             }
-            let claimed = self.claim_all().await.unwrap_or_else(|err| {
-                tracing::warn!("cannot take jobs: {err}");
-                0
-            });
-            if claimed > 0 {
-                continue;
+            if Instant::now() >= maintain_at {
+                self.maintain().await;
+                maintain_at = Instant::now() + self.config.rescue_every;
             }
-            let pause = Instant::now() + self.config.poll_every;
+            let timer = match self.dispatcher.take(&self.room).await {
+                Ok(Taken { jobs, .. }) if !jobs.is_empty() => {
+                    self.start(jobs);
+                    continue;
+                }
+                Ok(Taken { next_at, .. }) => {
+                    (Instant::now() + self.until(next_at)).min(maintain_at).min(renew_at)
+                }
+                Err(err) => {
+                    tracing::warn!("cannot take jobs: {err}");
+                    self.note_outage();
+                    renew_at = Instant::now();
+                    Instant::now() + self.config.poll_every
+                }
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = self.queue.wake.notified() => {}
+                () = self.dispatcher.ready() => {}
                 Some(ended) = self.tasks.join_next() => {
-                    self.note_ended(ended);
-                    // A claim for one slot costs as much as one for many: let some more come free.
-                    tokio::time::sleep(Duration::from_millis(2)).await;
+                    let mut settled = self.note_ended(ended);
+                    self.gather(&mut settled).await;
+                    self.dispatcher.settle(&settled);
                 }
-                () = tokio::time::sleep_until(pause.min(renew_at).min(rescue_at)) => {}
-            }
-            while let Some(ended) = self.tasks.try_join_next() {
-                self.note_ended(ended);
+                () = tokio::time::sleep_until(timer) => {}
             }
         }
         self.drain().await;
+        // A worker that was asked to drain lives on idle: its process serves and is stopped by
+        // whoever started it.
+        stop.cancelled().await;
     }
 
-    /// Fills the free slots of every queue; returns how many jobs it took.
-    async fn claim_all(&mut self) -> Result<usize> {
-        let mut claimed = 0;
-        for spec in self.handlers.queues() {
-            claimed += self.claim_queue(spec).await?;
-        }
-        Ok(claimed)
+    fn until(&self, next_at: Option<DateTime<Utc>>) -> Duration {
+        next_at
+            .and_then(|at| (at - self.clock.now()).to_std().ok())
+            .map_or(self.config.poll_every, |wait| wait.min(self.config.poll_every))
+            .max(Duration::from_millis(1))
     }
 
-    async fn claim_queue(&mut self, spec: QueueSpec) -> Result<usize> {
-        let busy: usize =
-            self.in_flight.iter().filter(|((name, _), _)| *name == spec.name).map(|(_, n)| n).sum();
-        let mut free = spec.concurrency.saturating_sub(busy);
-        if free == 0 {
-            return Ok(0);
-        }
-        let mut conn = self.store.read().await?;
-        let lanes = jobs::lanes(&mut conn, spec.name).await?;
-        drop(conn);
-        if lanes.is_empty() {
-            return Ok(0);
-        }
-
+    fn start(&mut self, jobs: Vec<Claimed>) {
         let now = self.clock.now();
-        let lease_until = now + self.config.lease;
-        let mut taken = Vec::new();
-        let mut tx = self.store.begin().await?;
-        let waiting = lanes.len();
-        // A slow lane must not end up with every slot while others wait.
-        let most = if waiting > 1 { spec.concurrency.div_ceil(2) } else { spec.concurrency };
-        let first = self.turn % waiting;
-        self.turn = self.turn.wrapping_add(1);
-        for index in 0..waiting {
-            let lane = &lanes[(first + index) % waiting];
-            let busy = self.in_flight.get(&(spec.name, lane.clone())).copied().unwrap_or(0);
-            // What is free is shared by the lanes that have not had their turn.
-            let share = free.div_ceil(waiting - index).min(most.saturating_sub(busy));
-            if share == 0 {
+        for job in jobs {
+            let Some(spec) = self.room.spec(&job.queue) else {
+                tracing::error!(job.id = %job.id, "took a job of the unknown queue {}", job.queue);
                 continue;
-            }
-            let limit = i64::try_from(share).unwrap_or(i64::MAX);
-            let jobs =
-                jobs::claim(&mut tx, spec.name, lane, limit, self.owner, lease_until, now).await?;
-            free -= jobs.len();
-            taken.extend(jobs.into_iter().map(|job| (lane.clone(), job)));
-            if free == 0 {
-                break;
-            }
-        }
-        if taken.is_empty() {
-            return Ok(0);
-        }
-        tx.commit().await?;
-
-        let count = taken.len();
-        for (lane, job) in taken {
-            *self.in_flight.entry((spec.name, lane.clone())).or_default() += 1;
+            };
+            self.room.start(spec, &job.lane, job.workspace_id);
+            metrics::job_waited(spec.name, (now - job.run_at).to_std().unwrap_or_default());
             let task = Task {
                 store: self.store.clone(),
                 clock: self.clock.clone(),
                 handlers: Arc::clone(&self.handlers),
+                spec,
             };
-            self.tasks.spawn(async move {
-                task.run(job).await;
-                (spec.name, lane)
-            });
+            self.tasks.spawn(task.run(job));
         }
-        Ok(count)
+        self.presence.set_in_flight(self.tasks.len());
     }
 
-    fn note_ended(&mut self, ended: Result<(&'static str, String), tokio::task::JoinError>) {
-        match ended {
-            Ok(key) => {
-                if let Some(busy) = self.in_flight.get_mut(&key) {
-                    *busy = busy.saturating_sub(1);
-                    if *busy == 0 {
-                        self.in_flight.remove(&key);
-                    }
-                }
+    /// Waits a moment for more ends, unless there is room for a good claim already.
+    async fn gather(&mut self, settled: &mut Vec<Settled>) {
+        let deadline = Instant::now() + GATHER;
+        let enough = |room: &Room| room.specs().iter().all(|s| room.free(*s) * 4 >= s.concurrency);
+        loop {
+            while let Some(ended) = self.tasks.try_join_next() {
+                settled.extend(self.note_ended(ended));
             }
-            Err(err) => tracing::error!("a job's task ended badly: {err}"),
+            if enough(&self.room) || self.tasks.is_empty() {
+                return;
+            }
+            tokio::select! {
+                Some(ended) = self.tasks.join_next() => settled.extend(self.note_ended(ended)),
+                () = tokio::time::sleep_until(deadline) => return,
+            }
         }
     }
 
-    async fn renew(&self) {
+    fn note_ended(&mut self, ended: Result<Settled, JoinError>) -> Vec<Settled> {
+        let ended = match ended {
+            Ok(ended) => ended,
+            Err(err) => {
+                tracing::error!("a job's task ended badly: {err}");
+                return vec![];
+            }
+        };
+        self.room.end(ended.queue, &ended.lane, ended.workspace);
+        if ended.outcome == Outcome::Unwritten {
+            // The try counts: what it did is not known, and it must not be repeated for ever.
+            let error = Some("its end could not be written: the database was away".into());
+            let retry = JobEnd::Retry { run_at: self.clock.now(), counts: true, error };
+            self.unwritten.push((ended.id, ended.epoch, retry));
+        }
+        self.presence.set_in_flight(self.tasks.len());
+        let now = self.clock.now();
+        let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
+        let done = self.minutes.entry((ended.queue, minute)).or_insert_with(|| QueueMinute {
+            queue: ended.queue.into(),
+            minute,
+            ..QueueMinute::default()
+        });
+        match ended.outcome {
+            Outcome::Succeeded => done.succeeded += 1,
+            Outcome::Retried => done.retried += 1,
+            Outcome::Dead => done.dead += 1,
+            Outcome::Cancelled => done.cancelled += 1,
+            Outcome::Lost | Outcome::Unwritten => {}
+        }
+        vec![ended]
+    }
+
+    /// The database was away: other workers' leases may have run out although they live. They get
+    /// time to renew them before anybody takes their jobs.
+    fn note_outage(&mut self) {
+        self.rescue_after = Instant::now() + self.config.renew_every + self.config.poll_every * 2;
+    }
+
+    async fn renew(&mut self) {
         if self.tasks.is_empty() {
             return;
         }
         let renewed = async {
             let mut tx = self.store.begin().await?;
-            jobs::renew(&mut tx, self.owner, self.clock.now() + self.config.lease).await?;
+            let until = self.clock.now() + self.config.lease;
+            jobs::renew(&mut tx, self.presence.id(), until).await?;
             tx.commit().await?;
             Result::<()>::Ok(())
         };
         if let Err(err) = renewed.await {
             tracing::warn!("cannot renew leases: {err}");
+            self.note_outage();
         }
     }
 
-    async fn rescue(&self) {
+    async fn maintain(&mut self) {
         let now = self.clock.now();
-        let rescued = async {
-            let mut tx = self.store.begin().await?;
-            let rescued = jobs::rescue(&mut tx, self.config.max_lost, now).await?;
-            for job in rescued.iter().filter(|job| job.buried) {
-                let payload = job.payload.0.clone();
-                self.handlers.bury(&mut tx, &job.queue, payload, jobs::LOST).await?;
+        self.write_unwritten().await;
+        if Instant::now() >= self.rescue_after {
+            match self.rescue(now).await {
+                Ok(0) => {}
+                Ok(rescued) => {
+                    metrics::leases_expired(rescued);
+                    tracing::warn!(jobs = rescued, "took back jobs of a lost worker");
+                }
+                Err(err) => {
+                    tracing::warn!("cannot look for lost jobs: {err}");
+                    self.note_outage();
+                }
             }
-            jobs::purge(&mut tx, now - self.config.keep).await?;
-            tx.commit().await?;
-            Result::<usize>::Ok(rescued.len())
-        };
-        match rescued.await {
-            Ok(0) => {}
-            Ok(rescued) => tracing::warn!(jobs = rescued, "took back jobs of a lost worker"),
-            Err(err) => tracing::warn!("cannot look for lost jobs: {err}"),
+        }
+        if let Err(err) = self.tidy(now).await {
+            tracing::warn!("cannot tidy up the queues: {err}");
         }
     }
 
-    async fn drain(mut self) {
+    /// Ends that could not be written when they happened. Their leases are renewed with all the
+    /// others, so nobody else will take these jobs.
+    async fn write_unwritten(&mut self) {
+        if self.unwritten.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let written = async {
+            let mut tx = self.store.begin().await?;
+            jobs::end(&mut tx, self.presence.id(), &self.unwritten, now).await?;
+            tx.commit().await?;
+            Result::<()>::Ok(())
+        };
+        match written.await {
+            Ok(()) => self.unwritten.clear(),
+            Err(err) => tracing::warn!("cannot write how jobs ended: {err}"),
+        }
+    }
+
+    async fn rescue(&self, now: DateTime<Utc>) -> Result<usize> {
+        let mut tx = self.store.begin().await?;
+        let rescued = jobs::rescue(&mut tx, self.config.max_lost, now).await?;
+        for job in rescued.iter().filter(|job| job.buried) {
+            let payload = job.payload.0.clone();
+            self.handlers.bury(&mut tx, &job.queue, payload, jobs::LOST).await?;
+        }
+        tx.commit().await?;
+        Ok(rescued.len())
+    }
+
+    /// Notes throughput, forgets what is old, and lets throttled lanes recover.
+    async fn tidy(&mut self, now: DateTime<Utc>) -> Result<()> {
+        if !self.minutes.is_empty() {
+            let mut tx = self.store.begin().await?;
+            let mut done: Vec<_> = self.minutes.values().collect();
+            // Processes that add to the same rows do so in the same order.
+            done.sort_by(|a, b| (&a.queue, a.minute).cmp(&(&b.queue, b.minute)));
+            for minute in done {
+                queue_minutes::add(&mut tx, minute).await?;
+            }
+            queue_minutes::purge(&mut tx, now - MINUTES_KEPT).await?;
+            tx.commit().await?;
+            self.minutes.clear();
+        }
+        if self.config.auto_throttle {
+            let mut tx = self.store.begin().await?;
+            for spec in self.room.specs() {
+                let quiet_since = now - rate::QUIET;
+                lanes::recover(&mut tx, spec.name, rate::STEP, quiet_since, now).await?;
+            }
+            tx.commit().await?;
+        }
+        for _ in 0..PURGE_ROUNDS {
+            let mut tx = self.store.begin().await?;
+            let purged = jobs::purge(&mut tx, now - self.config.keep).await?;
+            tx.commit().await?;
+            if purged < jobs::PURGED_AT_ONCE {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    async fn drain(&mut self) {
+        self.dispatcher.close().await;
         let deadline = Instant::now() + self.config.drain_timeout;
         if !self.tasks.is_empty() {
             tracing::info!(jobs = self.tasks.len(), "waiting for jobs in flight");
         }
         while !self.tasks.is_empty() {
             tokio::select! {
-                Some(ended) = self.tasks.join_next() => self.note_ended(ended),
+                Some(ended) = self.tasks.join_next() => {
+                    let settled = self.note_ended(ended);
+                    self.dispatcher.settle(&settled);
+                }
                 () = tokio::time::sleep(self.config.renew_every) => self.renew().await,
                 () = tokio::time::sleep_until(deadline) => break,
             }
         }
         self.tasks.shutdown().await;
+        self.presence.set_in_flight(0);
+        self.write_unwritten().await;
         let handed_back = async {
             let mut tx = self.store.begin().await?;
-            let jobs = jobs::hand_back(&mut tx, self.owner, self.clock.now()).await?;
+            let jobs = jobs::hand_back(&mut tx, self.presence.id(), self.clock.now()).await?;
             tx.commit().await?;
             Result::<u64>::Ok(jobs)
         };
@@ -263,6 +391,9 @@ impl Worker {
             Ok(0) => {}
             Ok(jobs) => tracing::info!(jobs, "handed back jobs that were not done"),
             Err(err) => tracing::warn!("cannot hand back jobs, their leases will expire: {err}"),
+        }
+        if let Err(err) = self.tidy(self.clock.now()).await {
+            tracing::warn!("cannot note what this process did: {err}");
         }
     }
 }
@@ -272,32 +403,42 @@ struct Task {
     store: Store,
     clock: Clock,
     handlers: Arc<dyn Handlers>,
+    spec: QueueSpec,
 }
 
 impl Task {
-    async fn run(self, job: Claimed) {
+    async fn run(self, job: Claimed) -> Settled {
         let started = Instant::now();
+        let settled = Settled {
+            id: job.id,
+            epoch: job.epoch,
+            queue: self.spec.name,
+            lane: job.lane.clone(),
+            workspace: job.workspace_id,
+            outcome: Outcome::Lost,
+        };
+        let outcome = self.perform(job).await;
+        metrics::job(self.spec.name, outcome.label(), started.elapsed());
+        Settled { outcome, ..settled }
+    }
+
+    async fn perform(&self, job: Claimed) -> Outcome {
         let (id, epoch, owner) = (job.id, job.epoch, job.owner);
-        let (queue, attempt, max_attempts) = (job.queue.clone(), job.attempt, job.max_attempts);
+        let (attempt, max_attempts) = (job.attempt, job.max_attempts);
         let payload = job.payload.0.clone();
+        let queue = self.spec.name;
         // A panic is an ordinary failure of the job, never of the worker.
-        let ended = match AssertUnwindSafe(self.handlers.run(job)).catch_unwind().await {
-            Ok(Ok(ended)) => ended,
-            Ok(Err(err)) => Ended::As(self.retry_or_bury(attempt, max_attempts, err.to_string())),
+        let end = match AssertUnwindSafe(self.handlers.run(job)).catch_unwind().await {
+            Ok(Ok(Ended::Written(outcome))) => return outcome,
+            Ok(Ok(Ended::As(end))) => end,
+            Ok(Err(err)) => self.retry_or_bury(attempt, max_attempts, err.to_string()),
             Err(panic) => {
                 let text = panic_text(panic.as_ref());
                 tracing::error!(job.id = %id, job.queue = queue, "a job panicked: {text}");
-                Ended::As(self.retry_or_bury(attempt, max_attempts, format!("panic: {text}")))
+                self.retry_or_bury(attempt, max_attempts, format!("panic: {text}"))
             }
         };
-        let outcome = match &ended {
-            Ended::Written | Ended::As(JobEnd::Succeeded) => "completed",
-            Ended::As(JobEnd::Retry { .. }) => "retried",
-            Ended::As(JobEnd::Dead { .. }) => "dead",
-            Ended::As(JobEnd::Cancelled) => "skipped",
-        };
-        metrics::job(&queue, outcome, started.elapsed());
-        let Ended::As(end) = ended else { return };
+        let outcome = Outcome::of(&end);
         let buried = match &end {
             JobEnd::Dead { error } => Some(error.clone()),
             _ => None,
@@ -307,14 +448,18 @@ impl Task {
             let ended = jobs::end(&mut tx, owner, &[(id, epoch, end)], self.clock.now()).await?;
             if let Some(error) = buried.filter(|_| ended.contains(&id)) {
                 tracing::error!(job.id = %id, job.queue = queue, "a job failed for good: {error}");
-                self.handlers.bury(&mut tx, &queue, payload, &error).await?;
+                self.handlers.bury(&mut tx, queue, payload, &error).await?;
             }
             tx.commit().await?;
-            Result::<()>::Ok(())
+            Result::<bool>::Ok(ended.contains(&id))
         };
-        // What cannot be written now is repeated after the lease: jobs are idempotent.
-        if let Err(err) = written.await {
-            tracing::warn!(job.id = %id, "cannot write how a job ended: {err}");
+        match written.await {
+            Ok(true) => outcome,
+            Ok(false) => Outcome::Lost,
+            Err(err) => {
+                tracing::warn!(job.id = %id, "cannot write how a job ended: {err}");
+                Outcome::Unwritten
+            }
         }
     }
 

@@ -1,10 +1,10 @@
 use super::{Conn, on_db};
 use crate::{
     Result,
-    ids::{JobId, WorkspaceId},
+    ids::{JobId, ProcessId, WorkspaceId},
 };
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, QueryBuilder, query, query_as, query_scalar, types::Json};
+use sqlx::{FromRow, QueryBuilder, query, query_as, types::Json};
 use std::collections::HashSet;
 
 /// Why somebody waits for a job. Within a lane, a class goes before the ones below it.
@@ -56,13 +56,21 @@ pub struct Claimed {
     pub id: JobId,
     pub queue: String,
     pub lane: String,
+    /// The nil one for a job of no workspace.
+    pub workspace_id: WorkspaceId,
     pub payload: Json<serde_json::Value>,
+    /// See [`Priority::value`].
+    pub priority: i64,
+    /// When it became due.
+    pub run_at: DateTime<Utc>,
     /// What the worker must still hold for its result to count.
     pub epoch: i64,
     /// 1 for the first try.
     pub attempt: i64,
     pub max_attempts: i64,
-    pub owner: JobId,
+    /// How often its worker died.
+    pub lost: i64,
+    pub owner: ProcessId,
 }
 
 /// How a try ended.
@@ -80,6 +88,17 @@ pub enum JobEnd {
         error: String,
     },
     Cancelled,
+}
+
+impl JobEnd {
+    /// What went wrong, if something did.
+    fn error(&self) -> Option<&str> {
+        match self {
+            JobEnd::Retry { error, .. } => error.as_deref(),
+            JobEnd::Dead { error } => Some(error),
+            JobEnd::Succeeded | JobEnd::Cancelled => None,
+        }
+    }
 }
 
 /// How many jobs of a queue are in a state.
@@ -126,73 +145,14 @@ pub async fn insert(conn: &mut Conn, jobs: &[NewJob], now: DateTime<Utc>) -> Res
     Ok(added)
 }
 
-/// The lanes of a queue that have work, due or not.
-///
-/// A loose index scan: its cost grows with the lanes, not with the jobs.
-pub async fn lanes(conn: &mut Conn, queue: &str) -> Result<Vec<String>> {
-    Ok(on_db!(conn, |c| query_scalar(
-        "WITH RECURSIVE found (lane) AS (
-             SELECT MIN(lane) FROM jobs WHERE queue = $1 AND state = 'available'
-             UNION ALL
-             SELECT (SELECT MIN(lane) FROM jobs
-                     WHERE queue = $1 AND state = 'available' AND lane > found.lane)
-             FROM found WHERE found.lane IS NOT NULL
-         )
-         SELECT lane FROM found WHERE lane IS NOT NULL",
-    )
-    .bind(queue)
-    .fetch_all(c)
-    .await)?)
-}
-
-/// Takes up to `limit` due jobs of a lane until `lease_until`.
-pub async fn claim(
-    conn: &mut Conn,
-    queue: &str,
-    lane: &str,
-    limit: i64,
-    owner: JobId,
-    lease_until: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<Vec<Claimed>> {
-    const POSTGRES: &str = "UPDATE jobs
-        SET state = 'running', owner = $1, lease_until = $2, attempt = attempt + 1,
-            started_at = $3
-        WHERE id IN (SELECT id FROM jobs
-                     WHERE queue = $4 AND lane = $5 AND state = 'available' AND run_at <= $3
-                     ORDER BY priority, run_at LIMIT $6
-                     FOR UPDATE SKIP LOCKED)
-        RETURNING id, queue, lane, payload, epoch, attempt, max_attempts, owner";
-    // SQLite has one writer: nobody can hold a row that this statement wants.
-    const SQLITE: &str = "UPDATE jobs
-        SET state = 'running', owner = $1, lease_until = $2, attempt = attempt + 1,
-            started_at = $3
-        WHERE id IN (SELECT id FROM jobs
-                     WHERE queue = $4 AND lane = $5 AND state = 'available' AND run_at <= $3
-                     ORDER BY priority, run_at LIMIT $6)
-        RETURNING id, queue, lane, payload, epoch, attempt, max_attempts, owner";
-    macro_rules! claim {
-        ($sql:expr, $c:expr) => {
-            query_as($sql)
-                .bind(owner)
-                .bind(lease_until)
-                .bind(now)
-                .bind(queue)
-                .bind(lane)
-                .bind(limit)
-                .fetch_all($c)
-                .await
-        };
-    }
-    Ok(on_db!(conn, postgres: |c| claim!(POSTGRES, c), sqlite: |c| claim!(SQLITE, c))?)
-}
-
 /// Ends tries that `owner` still holds; returns the ids of those that it did.
+///
+/// A job that is to be tried again gets a new epoch: what still names the old one is out of date.
 ///
 /// **Invariant:** what a worker did counts only when its job is among the returned ones.
 pub async fn end(
     conn: &mut Conn,
-    owner: JobId,
+    owner: ProcessId,
     ends: &[(JobId, i64, JobEnd)],
     now: DateTime<Utc>,
 ) -> Result<HashSet<JobId>> {
@@ -202,7 +162,8 @@ pub async fn end(
             let mut sql = QueryBuilder::new(
                 "UPDATE jobs
                  SET state = v.column3, run_at = COALESCE(v.column4, jobs.run_at),
-                     attempt = jobs.attempt - v.column5,
+                     attempt = jobs.attempt - v.column5, dispatched_at = NULL,
+                     epoch = jobs.epoch + CASE WHEN v.column7 IS NULL THEN 1 ELSE 0 END,
                      last_error = COALESCE(v.column6, jobs.last_error), finished_at = v.column7,
                      unique_key = CASE WHEN v.column7 IS NULL THEN jobs.unique_key END,
                      owner = NULL, lease_until = NULL
@@ -234,11 +195,42 @@ pub async fn end(
         })?;
         ended.extend(ids);
     }
+    let errors: Vec<_> = ends
+        .iter()
+        .filter(|(id, ..)| ended.contains(id))
+        .filter_map(|(id, epoch, end)| Some((*id, *epoch, end.error()?)))
+        .collect();
+    note_errors(conn, &errors, now).await?;
     Ok(ended)
 }
 
+/// Keeps what went wrong, for whoever asks later.
+async fn note_errors(
+    conn: &mut Conn,
+    errors: &[(JobId, i64, &str)],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    for chunk in errors.chunks(CHUNK) {
+        on_db!(conn, |c| {
+            let mut sql = QueryBuilder::new(
+                "INSERT INTO job_errors (job_id, epoch, attempt, error, created_at)
+                 SELECT jobs.id, v.column2, jobs.attempt, v.column3, v.column4 FROM (",
+            );
+            sql.push_values(chunk, |mut row, (id, epoch, error)| {
+                row.push_bind(*id).push_bind(*epoch).push_bind(*error).push_bind(now);
+            });
+            sql.push(
+                ") AS v JOIN jobs ON jobs.id = v.column1
+                 WHERE TRUE ON CONFLICT (job_id, epoch) DO NOTHING",
+            );
+            sql.build().execute(c).await.map(drop)
+        })?;
+    }
+    Ok(())
+}
+
 /// Prolongs every lease of `owner`; returns how many it holds.
-pub async fn renew(conn: &mut Conn, owner: JobId, lease_until: DateTime<Utc>) -> Result<u64> {
+pub async fn renew(conn: &mut Conn, owner: ProcessId, lease_until: DateTime<Utc>) -> Result<u64> {
     Ok(on_db!(conn, |c| query(
         "UPDATE jobs SET lease_until = $2 WHERE owner = $1 AND state = 'running'",
     )
@@ -255,6 +247,8 @@ pub struct Rescued {
     pub id: JobId,
     pub queue: String,
     pub payload: Json<serde_json::Value>,
+    /// The new one.
+    pub epoch: i64,
     /// It lost its worker too often and is not tried again.
     pub buried: bool,
 }
@@ -266,28 +260,31 @@ pub const LOST: &str = "its worker stopped before it was done";
 ///
 /// A job that lost its worker more than `max_lost` times is buried: it may be what kills them.
 pub async fn rescue(conn: &mut Conn, max_lost: i64, now: DateTime<Utc>) -> Result<Vec<Rescued>> {
-    Ok(on_db!(conn, |c| query_as(
+    let rescued: Vec<Rescued> = on_db!(conn, |c| query_as(
         "UPDATE jobs
          SET state = CASE WHEN lost >= $2 THEN 'dead' ELSE 'available' END,
              finished_at = CASE WHEN lost >= $2 THEN $1 END,
-             last_error = $3,
+             last_error = $3, dispatched_at = NULL,
              run_at = $1, epoch = epoch + 1, lost = lost + 1, owner = NULL, lease_until = NULL
          WHERE state = 'running' AND lease_until < $1
-         RETURNING id, queue, payload, state = 'dead' AS buried",
+         RETURNING id, queue, payload, epoch, state = 'dead' AS buried",
     )
     .bind(now)
     .bind(max_lost)
     .bind(LOST)
     .fetch_all(c)
-    .await)?)
+    .await)?;
+    let errors: Vec<_> = rescued.iter().map(|job| (job.id, job.epoch - 1, LOST)).collect();
+    note_errors(conn, &errors, now).await?;
+    Ok(rescued)
 }
 
 /// Gives back what `owner` holds, as if it had never been claimed.
-pub async fn hand_back(conn: &mut Conn, owner: JobId, now: DateTime<Utc>) -> Result<u64> {
+pub async fn hand_back(conn: &mut Conn, owner: ProcessId, now: DateTime<Utc>) -> Result<u64> {
     Ok(on_db!(conn, |c| query(
         "UPDATE jobs
          SET state = 'available', run_at = $2, epoch = epoch + 1, attempt = attempt - 1,
-             owner = NULL, lease_until = NULL
+             dispatched_at = NULL, owner = NULL, lease_until = NULL
          WHERE owner = $1 AND state = 'running'",
     )
     .bind(owner)
@@ -297,14 +294,18 @@ pub async fn hand_back(conn: &mut Conn, owner: JobId, now: DateTime<Utc>) -> Res
     .map(|done| done.rows_affected()))?)
 }
 
+/// How many jobs [`purge`] forgets at most.
+pub const PURGED_AT_ONCE: u64 = 5000;
+
 /// Forgets jobs that ended well before `before`; returns how many.
 pub async fn purge(conn: &mut Conn, before: DateTime<Utc>) -> Result<u64> {
     Ok(on_db!(conn, |c| query(
         "DELETE FROM jobs WHERE id IN (
              SELECT id FROM jobs
-             WHERE finished_at < $1 AND state IN ('succeeded', 'cancelled') LIMIT 5000)",
+             WHERE finished_at < $1 AND state IN ('succeeded', 'cancelled') LIMIT $2)",
     )
     .bind(before)
+    .bind(i64::try_from(PURGED_AT_ONCE).unwrap_or(i64::MAX))
     .execute(c)
     .await
     .map(|done| done.rows_affected()))?)

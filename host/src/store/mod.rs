@@ -24,14 +24,21 @@ pub mod api_keys;
 pub mod batches;
 pub mod brands;
 pub mod citations;
+pub mod claims;
 pub mod costs;
 pub mod daily_counts;
+pub mod dispatches;
 pub mod engines;
+pub mod hints;
 pub mod idempotency;
 pub mod jobs;
+pub mod lanes;
+pub mod leaders;
 pub mod mentions;
+pub mod processes;
 pub mod prompts;
 pub mod providers;
+pub mod queue_minutes;
 pub mod raw_payloads;
 pub mod run_writes;
 pub mod runs;
@@ -178,6 +185,17 @@ impl Store {
         match self {
             Store::Postgres(pool) => pool.execute("SELECT 1").await.map(drop),
             Store::Sqlite { readers, .. } => readers.execute("SELECT 1").await.map(drop),
+        }
+    }
+
+    /// The time of the database's clock, where it has one that is not this machine's.
+    pub async fn time(&self) -> sqlx::Result<Option<chrono::DateTime<chrono::Utc>>> {
+        match self {
+            // The one statement that asks: leases of several machines are compared by this clock.
+            Store::Postgres(pool) => {
+                query_scalar("SELECT clock_timestamp()").fetch_one(pool).await.map(Some)
+            }
+            Store::Sqlite { .. } => Ok(None),
         }
     }
 

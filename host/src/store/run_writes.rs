@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Result,
-    ids::{BatchId, JobId, RunId, WorkspaceId},
+    ids::{BatchId, JobId, ProcessId, RunId, WorkspaceId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::QueryBuilder;
@@ -185,7 +185,7 @@ pub async fn fetched(conn: &mut Conn, fetched: &[&Fetched], now: DateTime<Utc>) 
 /// Writes how tries ended; returns the jobs that were still `owner`'s, and so were written.
 pub async fn end(
     conn: &mut Conn,
-    owner: JobId,
+    owner: ProcessId,
     ends: &[&End],
     now: DateTime<Utc>,
 ) -> Result<HashSet<JobId>> {

@@ -139,7 +139,18 @@ pub fn http_request(method: &'static str, route: &'static str, status: u16, star
     }
 }
 
-/// A job came to an end: `completed`, `failed`, `retried`, `dead`, `skipped` or `paused`.
+/// How long a job waited from when it was due until a worker took it.
+pub fn job_waited(queue: &'static str, waited: Duration) {
+    histogram!("queue_wait_seconds", "queue" => queue).record(waited.as_secs_f64());
+}
+
+/// Workers died or froze with jobs in their hands.
+pub fn leases_expired(jobs: usize) {
+    counter!("queue_leases_expired_total").increment(jobs as u64);
+}
+
+/// A try of a job came to an end: `completed`, `retried`, `dead`, `skipped`, or `lost` when it was
+/// somebody else's by then.
 pub fn job(queue: &str, outcome: &'static str, took: Duration) {
     counter!("queue_jobs_total", "queue" => queue.to_owned(), "outcome" => outcome).increment(1);
     histogram!("queue_job_duration_seconds", "queue" => queue.to_owned())

@@ -3,10 +3,11 @@
 use crate::support::{Host, empty_store};
 use aiv::{
     Clock,
-    ids::JobId,
+    ids::{ProcessId, WorkspaceId},
     queue::{Ended, Handlers, Queue, QueueSpec, Worker, WorkerConfig},
     store::{
         Conn, Store,
+        claims::{self, Grant, Lease},
         jobs::{self, Claimed, JobEnd, NewJob},
     },
 };
@@ -46,15 +47,26 @@ async fn add(store: &Store, jobs: &[NewJob]) -> u64 {
     added
 }
 
-async fn claim(store: &Store, lane: &str, owner: JobId, now: DateTime<Utc>) -> Vec<Claimed> {
+async fn claim(store: &Store, lane: &str, owner: ProcessId, now: DateTime<Utc>) -> Vec<Claimed> {
     let mut tx = store.begin().await.unwrap();
-    let until = now + TimeDelta::seconds(30);
-    let claimed = jobs::claim(&mut tx, QUEUE, lane, 10, owner, until, now).await.unwrap();
+    let start = (i64::MIN, WorkspaceId(uuid::Uuid::nil()));
+    let waiting = claims::waiting(&mut tx, QUEUE, lane, start, 1000).await.unwrap();
+    let grants: Vec<_> = waiting
+        .into_iter()
+        .map(|group| Grant {
+            lane: lane.into(),
+            priority: group.priority,
+            workspace: group.workspace_id,
+            jobs: 10,
+        })
+        .collect();
+    let lease = Lease { owner, until: now + TimeDelta::seconds(30) };
+    let claimed = claims::claim(&mut tx, QUEUE, &grants, lease, now).await.unwrap();
     tx.commit().await.unwrap();
     claimed
 }
 
-async fn end(store: &Store, owner: JobId, claimed: &Claimed, end: JobEnd) -> bool {
+async fn end(store: &Store, owner: ProcessId, claimed: &Claimed, end: JobEnd) -> bool {
     let mut tx = store.begin().await.unwrap();
     let ends = [(claimed.id, claimed.epoch, end)];
     let ended = jobs::end(&mut tx, owner, &ends, start()).await.unwrap();
@@ -69,7 +81,7 @@ async fn due_jobs_are_claimed_once_in_order_of_priority() {
     let later = start() + TimeDelta::seconds(60);
     add(&store, &[job("a", 200, start()), job("a", 100, start()), job("a", 1, later)]).await;
 
-    let (one, other) = (JobId::generate(), JobId::generate());
+    let (one, other) = (ProcessId::generate(), ProcessId::generate());
     let mut taken: Vec<_> = claim(&store, "a", one, start())
         .await
         .iter()
@@ -86,11 +98,11 @@ async fn lanes_with_work_are_found() {
     let files = tempfile::tempdir().unwrap();
     let store = empty_store(&files).await;
     let mut conn = store.read().await.unwrap();
-    assert!(jobs::lanes(&mut conn, QUEUE).await.unwrap().is_empty());
+    assert!(claims::lanes(&mut conn, QUEUE).await.unwrap().is_empty());
     drop(conn);
     add(&store, &[job("b", 1, start()), job("a", 1, start()), job("b", 1, start())]).await;
     let mut conn = store.read().await.unwrap();
-    assert_eq!(jobs::lanes(&mut conn, QUEUE).await.unwrap(), ["a", "b"]);
+    assert_eq!(claims::lanes(&mut conn, QUEUE).await.unwrap(), ["a", "b"]);
 }
 
 #[tokio::test]
@@ -100,7 +112,7 @@ async fn a_unique_key_keeps_a_second_job_out_until_the_first_has_ended() {
     let unique = NewJob { unique_key: Some("once".into()), ..job("a", 1, start()) };
     assert_eq!(add(&store, std::slice::from_ref(&unique)).await, 1);
     assert_eq!(add(&store, std::slice::from_ref(&unique)).await, 0);
-    let owner = JobId::generate();
+    let owner = ProcessId::generate();
     let claimed = claim(&store, "a", owner, start()).await;
     assert!(end(&store, owner, &claimed[0], JobEnd::Succeeded).await);
     assert_eq!(add(&store, &[unique]).await, 1);
@@ -111,7 +123,7 @@ async fn what_an_old_owner_says_does_not_count() {
     let files = tempfile::tempdir().unwrap();
     let store = empty_store(&files).await;
     add(&store, &[job("a", 1, start())]).await;
-    let (old, new) = (JobId::generate(), JobId::generate());
+    let (old, new) = (ProcessId::generate(), ProcessId::generate());
     let lost = claim(&store, "a", old, start()).await.remove(0);
 
     let expired = start() + TimeDelta::seconds(31);
@@ -133,14 +145,14 @@ async fn a_job_that_keeps_losing_its_worker_is_buried() {
     add(&store, &[job("a", 1, start())]).await;
     let mut now = start();
     for round in 0..4 {
-        assert_eq!(claim(&store, "a", JobId::generate(), now).await.len(), 1);
+        assert_eq!(claim(&store, "a", ProcessId::generate(), now).await.len(), 1);
         now += TimeDelta::seconds(31);
         let mut tx = store.begin().await.unwrap();
         let rescued = jobs::rescue(&mut tx, 3, now).await.unwrap();
         tx.commit().await.unwrap();
         assert_eq!(rescued[0].buried, round == 3);
     }
-    assert!(claim(&store, "a", JobId::generate(), now).await.is_empty());
+    assert!(claim(&store, "a", ProcessId::generate(), now).await.is_empty());
 }
 
 #[tokio::test]
@@ -148,7 +160,7 @@ async fn a_retry_that_does_not_count_leaves_the_attempts_alone() {
     let files = tempfile::tempdir().unwrap();
     let store = empty_store(&files).await;
     add(&store, &[job("a", 1, start())]).await;
-    let owner = JobId::generate();
+    let owner = ProcessId::generate();
     for counts in [false, false, true] {
         let claimed = claim(&store, "a", owner, start()).await.remove(0);
         assert_eq!(claimed.attempt, 1);
@@ -163,12 +175,12 @@ async fn handed_back_jobs_are_as_if_never_claimed() {
     let files = tempfile::tempdir().unwrap();
     let store = empty_store(&files).await;
     add(&store, &[job("a", 1, start()), job("a", 1, start())]).await;
-    let owner = JobId::generate();
+    let owner = ProcessId::generate();
     assert_eq!(claim(&store, "a", owner, start()).await.len(), 2);
     let mut tx = store.begin().await.unwrap();
     assert_eq!(jobs::hand_back(&mut tx, owner, start()).await.unwrap(), 2);
     tx.commit().await.unwrap();
-    let again = claim(&store, "a", JobId::generate(), start()).await;
+    let again = claim(&store, "a", ProcessId::generate(), start()).await;
     assert!(again.iter().all(|job| job.attempt == 1));
 }
 
@@ -183,7 +195,7 @@ async fn many_claimers_never_get_the_same_job() {
         async move {
             let mut mine = Vec::new();
             loop {
-                let claimed = claim(&store, "a", JobId::generate(), start()).await;
+                let claimed = claim(&store, "a", ProcessId::generate(), start()).await;
                 if claimed.is_empty() {
                     return mine;
                 }
@@ -255,7 +267,7 @@ async fn a_slow_lane_leaves_room_for_the_others() {
     let tasks = TaskTracker::new();
     let config = WorkerConfig { poll_every: Duration::from_millis(5), ..WorkerConfig::default() };
     let clock = Clock::fixed(start());
-    let worker = Worker::new(config, store, clock, Queue::default(), handlers.clone());
+    let worker = Worker::embedded(config, store, clock, Queue::new(true), handlers.clone());
     tasks.spawn(worker.run(stop.clone()));
     let done = || handlers.done.lock().unwrap().clone();
     while done().len() < 12 {

@@ -4,12 +4,12 @@ use super::{Analysed, Place, Try, call};
 use crate::{
     Result,
     ids::LedgerEntryId,
-    jobs::Context,
+    jobs::{Context, Job, RunPrompt},
     providers::{
         CallFailure, Checkpoint, FailureClass,
         retry::{self, Decision, Situation},
     },
-    queue::Ended,
+    queue::{self, Ended},
     store::{
         answers,
         costs::LedgerEntry,
@@ -23,7 +23,7 @@ use crate::{
     },
     telemetry::metrics,
 };
-use aiv_runtime::types::{Answer, Outcome};
+use aiv_runtime::types::{Answer, ErrorKind, Outcome};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use std::{panic::AssertUnwindSafe, time::Duration};
@@ -210,6 +210,11 @@ impl Try<'_> {
             end.additions = self.prompt_count(now, |day| day.failed = 1);
         }
         let ended = self.write(end).await?;
+        if failure.kind == ErrorKind::RateLimited {
+            let hint = failure.retry_after_ms.map(|ms| Duration::from_millis(ms.into()));
+            let lane = (RunPrompt::QUEUE, run.engine.as_str());
+            app.queue.refused(&app.store, lane, hint, now).await?;
+        }
 
         // A credential that is not set is fixed by setting it: the engine itself is fine.
         if let Decision::FailAndPauseEngine { pause } = decision
@@ -230,12 +235,15 @@ impl Try<'_> {
     async fn write(&self, end: End) -> Result<Ended> {
         let id = end.run.id;
         let paid = end.ledger.as_ref().and_then(|line| u64::try_from(line.micros).ok());
+        let outcome = queue::Outcome::of(&end.job_end);
         if !self.context.run_writer.end(self.claimed.owner, end).await? {
             tracing::warn!(run.id = %id, "lost the lease of a run: its result is dropped");
-        } else if let Some(micros) = paid {
+            return Ok(Ended::Written(queue::Outcome::Lost));
+        }
+        if let Some(micros) = paid {
             metrics::provider_cost(&self.question.run.engine, micros);
         }
-        Ok(Ended::Written)
+        Ok(Ended::Written(outcome))
     }
 
     fn end(&self, job_end: JobEnd, state: RunState, now: DateTime<Utc>) -> End {
@@ -292,8 +300,9 @@ pub(super) async fn skip(
     let now = context.app.clock.now();
     let mut end = new_end(claimed, question, JobEnd::Cancelled, RunState::Skipped, now);
     end.run.reason = Some(reason);
-    context.run_writer.end(claimed.owner, end).await?;
-    Ok(Ended::Written)
+    let written = context.run_writer.end(claimed.owner, end).await?;
+    let outcome = if written { queue::Outcome::Cancelled } else { queue::Outcome::Lost };
+    Ok(Ended::Written(outcome))
 }
 
 fn new_end(

@@ -152,11 +152,6 @@ impl Try<'_> {
             _ => (Begin::Query(Box::new(self.query()?)), self.question.run.attempts + 1),
         };
         let run = &self.question.run;
-        if !run.synthetic
-            && let Some(surface) = self.route.surface(&self.engine.surface)
-        {
-            self.context.permits.turn(&run.engine, surface).await;
-        }
         let may_call = self
             .context
             .run_writer

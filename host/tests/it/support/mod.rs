@@ -192,7 +192,7 @@ impl Host {
         let config =
             WorkerConfig { poll_every: Duration::from_millis(5), ..WorkerConfig::default() };
         let (store, clock) = (self.app.store.clone(), self.app.clock.clone());
-        let worker = Worker::new(config, store, clock, self.app.queue.clone(), handlers);
+        let worker = Worker::embedded(config, store, clock, self.app.queue.clone(), handlers);
         tasks.spawn(worker.run(stop.clone()));
         loop {
             let mut conn = self.app.store.read().await.unwrap();
