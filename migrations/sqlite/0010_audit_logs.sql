@@ -12,3 +12,14 @@ CREATE TABLE audit_logs (
     created_at    TEXT NOT NULL
 ) STRICT;
 CREATE INDEX audit_logs_workspace ON audit_logs (workspace_id, id);
+
+-- A trigger and not REVOKE: the application owns its tables, and an owner can grant to itself
+-- what was taken away. SQLite has no grants at all.
+CREATE TRIGGER audit_logs_no_update BEFORE UPDATE ON audit_logs
+BEGIN
+    SELECT RAISE(ABORT, 'audit_logs is append-only');
+END;
+CREATE TRIGGER audit_logs_no_delete BEFORE DELETE ON audit_logs
+BEGIN
+    SELECT RAISE(ABORT, 'audit_logs is append-only');
+END;

@@ -58,6 +58,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule("create_api_key", Role::Admin, Scope::Keys),
     rule("list_api_keys", Role::Admin, Scope::Keys),
     rule("revoke_api_key", Role::Admin, Scope::Keys),
+    rule("list_audit_log", Role::Admin, Scope::Read),
+    rule("list_platform_audit_log", Role::Owner, Scope::Platform),
     rule("create_brand", Role::Member, Scope::Write),
     rule("list_brands", Role::Viewer, Scope::Read),
     rule("find_brand", Role::Viewer, Scope::Read),

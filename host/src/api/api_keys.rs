@@ -5,7 +5,7 @@ use super::{
 use crate::{
     App, Error, Result, api_key,
     ids::{ApiKeyId, WorkspaceId},
-    store::{Conn, api_keys},
+    store::{Conn, api_keys, audit_logs},
 };
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -13,6 +13,7 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
+use serde_json::json;
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -118,6 +119,8 @@ impl Api {
             now,
         );
         api_keys::insert(&mut tx, &row).await?;
+        let what = json!({"name": row.name, "role": row.role, "scopes": row.scopes});
+        audit_logs::note(&mut tx, &caller.actor(), "api_key.create", row.id, what, now).await?;
         let mut issued = IssuedApiKey { key: None, api_key: row.into() };
         let location = format!("/v1/api-keys/{}", issued.api_key.id);
         // What is kept for a repeated request must not hold the key.
@@ -167,7 +170,10 @@ impl Api {
             let detail = "the key has a higher role than yours";
             return Err(Error::Forbidden(detail.into()).into());
         }
-        api_keys::revoke(&mut tx, caller.workspace, id, self.app.clock.now()).await?;
+        let now = self.app.clock.now();
+        api_keys::revoke(&mut tx, caller.workspace, id, now).await?;
+        let what = json!({"name": key.name});
+        audit_logs::note(&mut tx, &caller.actor(), "api_key.revoke", id, what, now).await?;
         tx.commit().await?;
         self.cache.forget(id);
         Ok(Deleted::Gone)

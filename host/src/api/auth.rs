@@ -11,6 +11,7 @@ use crate::{
     ids::{ApiKeyId, WorkspaceId},
     store::{
         api_keys::{self, Role},
+        audit_logs::Actor,
         workspaces,
     },
 };
@@ -49,6 +50,8 @@ pub(crate) struct Caller {
     pub(crate) role: Role,
     pub(crate) scopes: Arc<[String]>,
     pub(crate) expires_at: Option<DateTime<Utc>>,
+    /// Of the request it makes.
+    pub(crate) request_id: Arc<str>,
 }
 
 impl Caller {
@@ -60,6 +63,17 @@ impl Caller {
     /// How records name it.
     pub(crate) fn label(&self) -> String {
         format!("api_key:{}", self.key)
+    }
+
+    /// As the author of a change in its workspace.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { workspace: Some(self.workspace), ..self.operator() }
+    }
+
+    /// As the author of a change of the platform.
+    pub(crate) fn operator(&self) -> Actor {
+        let request_id = Some(self.request_id.to_string());
+        Actor { workspace: None, name: self.label(), request_id }
     }
 }
 
@@ -103,6 +117,7 @@ pub(super) async fn authenticate(
     app: &App,
     cache: &KeyCache,
     headers: &HeaderMap,
+    request_id: &str,
 ) -> Result<Option<Caller>, Problem> {
     let mut found: Option<Caller> = None;
     // Each credential that is presented has to be good, and both have to name the same key.
@@ -115,6 +130,7 @@ pub(super) async fn authenticate(
         found = Some(caller);
     }
     let Some(caller) = found else { return Ok(None) };
+    let caller = Caller { request_id: request_id.into(), ..caller };
     select_workspace(app, caller, headers).await.map(Some)
 }
 
@@ -167,6 +183,7 @@ async fn read_key(app: &App, cache: &KeyCache, hash: [u8; 32]) -> crate::Result<
         role: row.role,
         scopes: row.scopes.0.into(),
         expires_at: row.expires_at,
+        request_id: Arc::default(),
     });
     cache.insert(hash, key.clone());
     Ok(key)

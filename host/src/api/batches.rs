@@ -6,6 +6,7 @@ use crate::{
     ids::{BatchId, PromptId},
     jobs::{BatchRequest, plan_batch, start_batch},
     store::{
+        audit_logs,
         batches::{self, BatchProgress},
         jobs::Priority,
     },
@@ -17,6 +18,7 @@ use poem_openapi::{
     payload::Json,
     registry::{MetaResponses, Registry},
 };
+use serde_json::json;
 use uuid::Uuid;
 
 /// How far a batch is.
@@ -156,6 +158,8 @@ impl Api {
         };
         let plan = plan_batch(&self.0, &mut tx, caller.workspace, request).await?;
         let row = start_batch(&self.0, &mut tx, caller.workspace, plan, &caller.label()).await?;
+        let what = json!({"planned": row.planned, "estimated_micros": row.estimated_micros});
+        audit_logs::note(&mut tx, &caller.actor(), "batch.create", row.id, what, now).await?;
         let accepted = Accepted::new(format!("/v1/batches/{}", row.id), &Batch::from(row));
         doing.finish(&mut tx, &accepted).await?;
         tx.commit().await?;
@@ -209,7 +213,10 @@ impl Api {
     ) -> Result<Json<Batch>, Problem> {
         let id = BatchId(batch.0);
         let mut tx = self.0.store.begin().await?;
-        batches::cancel(&mut tx, caller.workspace, id, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        let runs = batches::cancel(&mut tx, caller.workspace, id, now).await?;
+        let what = json!({"cancelled_runs": runs});
+        audit_logs::note(&mut tx, &caller.actor(), "batch.cancel", id, what, now).await?;
         tx.commit().await?;
         self.show(&caller, id).await
     }

@@ -5,7 +5,7 @@ use super::{
 use crate::{
     App, Result, brand_names,
     ids::BrandId,
-    store::{Conn, brands},
+    store::{Conn, audit_logs, brands},
 };
 use aiv_analysis::mentions::{self, TrackedBrand};
 use poem_openapi::{
@@ -13,6 +13,7 @@ use poem_openapi::{
     param::{Path, Query},
     payload::Json,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 /// Whose brand it is.
@@ -127,6 +128,8 @@ impl Api {
             Begun::Again(record) => return Ok(Created::again(record)),
         };
         let row = brands::insert(&mut tx, caller.workspace, new, now).await?;
+        let what = json!({"name": row.name});
+        audit_logs::note(&mut tx, &caller.actor(), "brand.create", row.id, what, now).await?;
         let created = Created::new(format!("/v1/brands/{}", row.id), &linted(&mut tx, row).await?);
         doing.finish(&mut tx, &created).await?;
         tx.commit().await?;
@@ -187,7 +190,10 @@ impl Api {
             domains: domains.unwrap_or(before.domains.0),
         };
         let new = new.checked()?;
-        let row = brands::update(&mut tx, caller.workspace, id, new, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        let row = brands::update(&mut tx, caller.workspace, id, new, now).await?;
+        let what = json!({"name": row.name});
+        audit_logs::note(&mut tx, &caller.actor(), "brand.update", id, what, now).await?;
         let brand = linted(&mut tx, row).await?;
         tx.commit().await?;
         Ok(Json(brand))
@@ -205,7 +211,9 @@ impl Api {
     ) -> Result<Deleted, Problem> {
         let mut tx = self.0.store.begin().await?;
         let id = BrandId(brand.0);
-        brands::archive(&mut tx, caller.workspace, id, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        brands::archive(&mut tx, caller.workspace, id, now).await?;
+        audit_logs::note(&mut tx, &caller.actor(), "brand.delete", id, json!({}), now).await?;
         tx.commit().await?;
         Ok(Deleted::Gone)
     }

@@ -80,7 +80,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         );
         async {
             let mut allowance = None;
-            let answered = self.answer(request, found, &mut allowance);
+            let answered = self.answer(request, &trace.id, found, &mut allowance);
             let answered = AssertUnwindSafe(answered).catch_unwind();
             let outcome = match tokio::time::timeout(PATIENCE, answered).await {
                 Ok(Ok(outcome)) => outcome,
@@ -102,12 +102,13 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     async fn answer(
         &self,
         mut request: Request,
+        request_id: &str,
         found: Found<'_>,
         allowance: &mut Option<Allowance>,
     ) -> Result<Response, Problem> {
         let mut path_names: &[String] = &[];
         if is_api(request.uri().path()) {
-            self.admit(&mut request, allowance).await?;
+            self.admit(&mut request, request_id, allowance).await?;
             let operation = match found {
                 Found::Operation(operation) => operation,
                 Found::OtherMethods(_, allow) => return Err(Problem::method_not_allowed(&allow)),
@@ -126,9 +127,10 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     async fn admit(
         &self,
         request: &mut Request,
+        request_id: &str,
         allowance: &mut Option<Allowance>,
     ) -> Result<(), Problem> {
-        let caller = auth::authenticate(&self.app, &self.keys, request.headers()).await;
+        let caller = auth::authenticate(&self.app, &self.keys, request.headers(), request_id).await;
         let payer = match &caller {
             Ok(Some(caller)) => Payer::Key(caller.key),
             // A bad credential is paid for by the address, so that guessing has a price.

@@ -4,7 +4,10 @@ use super::{
 use crate::{
     App, Error, Result,
     providers::Route,
-    store::engines::{self, DEFAULT_CONCURRENCY},
+    store::{
+        audit_logs,
+        engines::{self, DEFAULT_CONCURRENCY},
+    },
 };
 use poem_openapi::{
     Enum, Object, OpenApi,
@@ -12,6 +15,7 @@ use poem_openapi::{
     payload::Json,
     types::Any,
 };
+use serde_json::json;
 use std::sync::Arc;
 
 /// How a workspace uses a provider.
@@ -98,7 +102,7 @@ fn yes() -> bool {
 }
 
 fn nothing() -> Any<serde_json::Value> {
-    Any(serde_json::json!({}))
+    Any(json!({}))
 }
 
 fn concurrency() -> i64 {
@@ -160,6 +164,8 @@ impl Api {
         }
         let now = self.0.clock.now();
         let row = engines::save(&mut tx, caller.workspace, expected, new, now).await?;
+        let what = json!({"enabled": row.enabled, "version": row.version});
+        audit_logs::note(&mut tx, &caller.actor(), "engine.save", &row.key, what, now).await?;
         tx.commit().await?;
         Ok(Tagged::new(row.version, row.into()))
     }
@@ -180,6 +186,8 @@ impl Api {
         let expected = etag::expected(if_match.0.as_deref(), "engine")?;
         let mut tx = self.0.store.begin().await?;
         engines::delete(&mut tx, caller.workspace, &engine.0, expected).await?;
+        let (actor, now) = (caller.actor(), self.0.clock.now());
+        audit_logs::note(&mut tx, &actor, "engine.delete", &engine.0, json!({}), now).await?;
         tx.commit().await?;
         Ok(Deleted::Gone)
     }

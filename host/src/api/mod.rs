@@ -39,6 +39,7 @@ mod window;
 
 mod answers;
 mod api_keys;
+mod audit_log;
 mod batches;
 mod brands;
 mod citations;
@@ -66,7 +67,7 @@ pub use self::server::serve;
 
 /// Every resource, in the order of the document.
 type Apis = (
-    (whoami::Api, workspaces::Api, api_keys::Api),
+    (whoami::Api, workspaces::Api, api_keys::Api, audit_log::Api),
     (brands::Api, prompts::Api),
     (providers::Api, engines::Api),
     (batches::Api, runs::Api, answers::Api),
@@ -94,6 +95,8 @@ enum Tag {
     Metrics,
     /// What it cost.
     Costs,
+    /// Who changed what.
+    Audit,
 }
 
 /// The API, the docs and the dashboard as one endpoint.
@@ -114,6 +117,7 @@ fn endpoint(app: App, stop: CancellationToken) -> anyhow::Result<impl Endpoint<O
             whoami::Api,
             workspaces::Api(app.clone()),
             api_keys::Api { app: app.clone(), cache: keys.clone() },
+            audit_log::Api(app.clone()),
         ),
         (brands::Api(app.clone()), prompts::Api(app.clone())),
         (providers::Api(app.clone()), engines::Api(app.clone())),

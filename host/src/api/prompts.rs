@@ -6,13 +6,17 @@ use super::{
 use crate::{
     App, Result,
     ids::PromptId,
-    store::prompts::{self, PromptFilter},
+    store::{
+        audit_logs,
+        prompts::{self, PromptFilter},
+    },
 };
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
     payload::Json,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 /// A question tracked across engines.
@@ -124,6 +128,8 @@ impl Api {
             Begun::Again(record) => return Ok(Created::again(record)),
         };
         let row = prompts::insert(&mut tx, caller.workspace, new, now).await?;
+        let what = json!({"active": row.active, "tags": row.tags});
+        audit_logs::note(&mut tx, &caller.actor(), "prompt.create", row.id, what, now).await?;
         let created = Created::new(format!("/v1/prompts/{}", row.id), &Prompt::from(row));
         doing.finish(&mut tx, &created).await?;
         tx.commit().await?;
@@ -197,7 +203,10 @@ impl Api {
             active: active.unwrap_or(before.active),
         };
         let new = new.checked()?;
-        let row = prompts::update(&mut tx, caller.workspace, id, new, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        let row = prompts::update(&mut tx, caller.workspace, id, new, now).await?;
+        let what = json!({"active": row.active, "tags": row.tags});
+        audit_logs::note(&mut tx, &caller.actor(), "prompt.update", id, what, now).await?;
         tx.commit().await?;
         Ok(Json(row.into()))
     }
@@ -214,7 +223,9 @@ impl Api {
     ) -> Result<Deleted, Problem> {
         let mut tx = self.0.store.begin().await?;
         let id = PromptId(prompt.0);
-        prompts::archive(&mut tx, caller.workspace, id, self.0.clock.now()).await?;
+        let now = self.0.clock.now();
+        prompts::archive(&mut tx, caller.workspace, id, now).await?;
+        audit_logs::note(&mut tx, &caller.actor(), "prompt.delete", id, json!({}), now).await?;
         tx.commit().await?;
         Ok(Deleted::Gone)
     }

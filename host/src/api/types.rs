@@ -3,7 +3,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef, Registry},
-    types::{ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+    types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
 use serde_json::Value;
 use std::borrow::Cow;
@@ -84,6 +84,12 @@ impl ParseFromJSON for Timestamp {
         let value = value.unwrap_or_default();
         let parsed = value.as_str().map(str::parse).transpose().map_err(ParseError::custom)?;
         parsed.map(Timestamp).ok_or_else(|| ParseError::expected_type(value))
+    }
+}
+
+impl ParseFromParameter for Timestamp {
+    fn parse_from_parameter(value: &str) -> ParseResult<Self> {
+        value.parse().map(Timestamp).map_err(ParseError::custom)
     }
 }
 

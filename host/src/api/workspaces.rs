@@ -8,13 +8,14 @@ use super::{
 use crate::{
     App, Error, Result,
     ids::WorkspaceId,
-    store::{self, api_keys::Role, workspaces},
+    store::{self, api_keys::Role, audit_logs, workspaces},
 };
 use poem_openapi::{
     Object, OpenApi,
     param::{Header, Path, Query},
     payload::Json,
 };
+use serde_json::json;
 use uuid::Uuid;
 
 /// A tenant: it owns brands, prompts, engines, budgets and data.
@@ -104,6 +105,9 @@ impl Api {
         workspaces::insert(&mut tx, &workspace).await?;
         let (key, row) = api_keys::issue(workspace.id, "owner", Role::Owner, vec![], None, now);
         store::api_keys::insert(&mut tx, &row).await?;
+        let what = json!({"name": workspace.name});
+        let actor = audit_logs::Actor { workspace: Some(workspace.id), ..caller.operator() };
+        audit_logs::note(&mut tx, &actor, "workspace.create", workspace.id, what, now).await?;
         let location = format!("/v1/workspaces/{}", workspace.id);
         let mut created = CreatedWorkspace {
             workspace: workspace.into(),
@@ -180,8 +184,16 @@ impl Api {
             timezone,
             daily_budget_micros: daily_budget_micros.change(),
         };
+        let now = self.0.clock.now();
         let mut tx = self.0.store.begin().await?;
-        let row = workspaces::update(&mut tx, id, expected, patch, self.0.clock.now()).await?;
+        let row = workspaces::update(&mut tx, id, expected, patch, now).await?;
+        let what = json!({
+            "name": row.name,
+            "timezone": row.timezone,
+            "daily_budget_micros": row.daily_budget_micros,
+        });
+        let actor = audit_logs::Actor { workspace: Some(id), ..caller.operator() };
+        audit_logs::note(&mut tx, &actor, "workspace.update", id, what, now).await?;
         tx.commit().await?;
         Ok(Tagged::new(row.version, row.into()))
     }

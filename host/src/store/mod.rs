@@ -21,6 +21,7 @@ use std::{path::Path, str::FromStr, time::Duration};
 
 pub mod answers;
 pub mod api_keys;
+pub mod audit_logs;
 pub mod batches;
 pub mod brands;
 pub mod citations;

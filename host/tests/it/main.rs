@@ -7,6 +7,7 @@
 mod support;
 
 mod api_keys;
+mod audit_log;
 mod auth;
 mod batches;
 mod brands;
