@@ -5,9 +5,15 @@
 //!
 //! **Invariant:** nothing else reads the environment.
 
+use anyhow::Context;
 use confique::Config as _;
 use secrecy::{ExposeSecret, SecretString};
-use std::{collections::HashMap, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
+use url::{Host, Url};
 
 /// Where the data lives when nobody said otherwise; the default of `DATABASE_URL` below.
 const DEFAULT_DATABASE: &str = "sqlite:data/aiv.db";
@@ -160,9 +166,15 @@ pub struct Providers {
     #[config(env = "PLUGIN_CACHE_DIR", default = "data/plugin-cache")]
     pub cache_dir: PathBuf,
 
-    /// `live` asks the vendors; `replay` answers from built-in recordings, marked synthetic.
+    /// `live` asks the vendors; `replay` answers from built-in recordings and `mock` asks a server
+    /// on this machine that plays the vendors, both marked synthetic.
     #[config(env = "PROVIDER_MODE", default = "live")]
     pub mode: ProviderMode,
+
+    /// Where the vendors are played in mode `mock`, such as `http://127.0.0.1:4010`. It must be on
+    /// this machine.
+    #[config(env = "PROVIDER_MOCK_URL")]
+    pub mock_url: Option<String>,
 
     /// Memory a component may use in one step, in MiB.
     #[config(env = "PLUGIN_MEMORY_MIB", default = 64)]
@@ -190,6 +202,47 @@ pub enum ProviderMode {
     Live,
     /// Built-in recordings behind the same components; every result is synthetic.
     Replay,
+    /// A server on this machine that plays the vendors; every result is synthetic.
+    Mock,
+}
+
+impl ProviderMode {
+    /// Whether answers are made up, so that they stay out of live metrics and need no credential.
+    pub fn is_synthetic(self) -> bool {
+        match self {
+            ProviderMode::Live => false,
+            ProviderMode::Replay | ProviderMode::Mock => true,
+        }
+    }
+}
+
+impl Providers {
+    /// Where the vendors are played. Anything but a plain address of this machine is refused: a
+    /// request with prompts in it must not leave by a slip of the configuration.
+    pub fn mock_address(&self) -> anyhow::Result<SocketAddr> {
+        let text = self
+            .mock_url
+            .as_deref()
+            .context("PROVIDER_MODE=mock needs PROVIDER_MOCK_URL, such as http://127.0.0.1:4010")?;
+        let refuse = |why: &str| anyhow::anyhow!("PROVIDER_MOCK_URL is {text:?}: {why}");
+        let url = Url::parse(text).map_err(|err| refuse(&err.to_string()))?;
+        if url.scheme() != "http" {
+            return Err(refuse("it must begin with http://"));
+        }
+        let ip = match url.host() {
+            Some(Host::Ipv4(ip)) => IpAddr::V4(ip),
+            Some(Host::Ipv6(ip)) => IpAddr::V6(ip),
+            Some(Host::Domain("localhost")) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            _ => return Err(refuse("use an address such as 127.0.0.1")),
+        };
+        if !ip.is_loopback() {
+            return Err(refuse("it must be on this machine, such as 127.0.0.1"));
+        }
+        if url.path() != "/" || url.query().is_some() || !url.username().is_empty() {
+            return Err(refuse("only an address and a port, please"));
+        }
+        Ok(SocketAddr::new(ip, url.port_or_known_default().unwrap_or(80)))
+    }
 }
 
 /// What the process says about itself.
@@ -226,7 +279,11 @@ impl Config {
         if let Some(file) = environment("AIV_CONFIG") {
             builder = builder.file(file);
         }
-        Ok(builder.load()?)
+        let config = builder.load()?;
+        if config.providers.mode == ProviderMode::Mock {
+            config.providers.mock_address()?;
+        }
+        Ok(config)
     }
 
     /// The settings of a process that was told nothing.

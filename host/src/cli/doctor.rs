@@ -2,7 +2,7 @@ use super::print;
 use crate::Clock;
 use crate::{
     app,
-    config::{Config, ProviderMode},
+    config::Config,
     providers::{Providers, registry},
     store::Store,
 };
@@ -105,7 +105,7 @@ async fn components(config: &Config) -> Vec<Check> {
         .map(|route| {
             let name = format!("component {}", route.key());
             let missing = providers.missing_credentials(route);
-            if missing.is_empty() || config.providers.mode == ProviderMode::Replay {
+            if missing.is_empty() || config.providers.mode.is_synthetic() {
                 check(name, Verdict::Ok, format!("version {}", route.manifest.version))
             } else {
                 let detail = format!("loads, but cannot be asked: set {}", missing.join(", "));

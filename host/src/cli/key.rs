@@ -3,7 +3,7 @@ use crate::{
     Clock,
     api_key::{self, ApiKey},
     app::open_store,
-    config::{Config, ProviderMode},
+    config::Config,
     ids::{ApiKeyId, WorkspaceId},
     store::{
         Conn,
@@ -59,7 +59,7 @@ impl KeyCommand {
         let workspace = if let Some(id) = workspace {
             workspaces::find(&mut tx, id).await?
         } else {
-            let synthetic = config.providers.mode == ProviderMode::Replay;
+            let synthetic = config.providers.mode.is_synthetic();
             first_workspace(&mut tx, synthetic, now).await?
         };
         let role = match role {

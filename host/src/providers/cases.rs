@@ -19,7 +19,7 @@ use super::{
     Grant, Providers, Route,
     call::{Begin, CallEnd, CallRequest},
     credentials::FixedCredential,
-    egress::{Egress, Reach},
+    egress::{Egress, Reach, StandIns},
     exchange::Exchange,
     transport::{Incoming, LiveTransport, Outgoing, Transport, TransportFailure},
 };
@@ -79,8 +79,8 @@ fn collect(folder: &Path, cases: &mut Vec<Case>) -> anyhow::Result<()> {
 pub async fn run(plugin: &Plugin, case: &Case) -> anyhow::Result<CaseReport> {
     let vendor = Vendor::start(case, CREDENTIAL).await?;
     let manifest = plugin.manifest();
-    let stand_ins =
-        manifest.allowed_hosts.iter().map(|host| (host.clone(), vendor.address())).collect();
+    let names = manifest.allowed_hosts.iter().map(|host| (host.clone(), vendor.address()));
+    let stand_ins = StandIns::Named(names.collect());
     let egress = Egress::with(Reach { stand_ins, ..Reach::default() })?;
     let transport = CaseTransport { live: LiveTransport::new(egress), vendor: vendor.clone() };
     let credential = Arc::new(FixedCredential::new(CREDENTIAL));

@@ -44,14 +44,59 @@ pub struct Reach {
     /// Ports besides 443.
     pub extra_ports: Vec<u16>,
     pub lookup: Arc<dyn Lookup>,
-    /// Host names that a server on this machine plays, by plain HTTP. Only the conformance runner
-    /// fills this; no setting does.
-    pub stand_ins: HashMap<String, SocketAddr>,
+    pub stand_ins: StandIns,
+}
+
+/// Servers on this machine that play vendors, by plain HTTP. Where there are any, nobody else is
+/// reached.
+#[derive(Debug, Clone, Default)]
+pub enum StandIns {
+    /// The vendors play themselves.
+    #[default]
+    Nobody,
+    /// Only these host names are played: how the conformance runner does it.
+    Named(HashMap<String, SocketAddr>),
+    /// One server plays whoever is asked: `PROVIDER_MODE=mock`.
+    Everybody(SocketAddr),
+}
+
+impl StandIns {
+    fn find(&self, host: &str) -> Option<SocketAddr> {
+        match self {
+            StandIns::Nobody => None,
+            StandIns::Named(names) => names.get(host).copied(),
+            StandIns::Everybody(address) => Some(*address),
+        }
+    }
+
+    /// The vendors play themselves.
+    fn is_nobody(&self) -> bool {
+        matches!(self, StandIns::Nobody)
+    }
+
+    fn check(&self) -> anyhow::Result<()> {
+        let addresses: Vec<(&str, SocketAddr)> = match self {
+            StandIns::Nobody => vec![],
+            StandIns::Named(names) => names.iter().map(|(host, at)| (host.as_str(), *at)).collect(),
+            StandIns::Everybody(address) => vec![("the vendors", *address)],
+        };
+        for (whom, address) in addresses {
+            anyhow::ensure!(
+                address.ip().is_loopback(),
+                "the stand-in for {whom} must be on this machine, not at {address}"
+            );
+        }
+        Ok(())
+    }
 }
 
 impl Default for Reach {
     fn default() -> Self {
-        Self { extra_ports: Vec::new(), lookup: Arc::new(SystemLookup), stand_ins: HashMap::new() }
+        Self {
+            extra_ports: Vec::new(),
+            lookup: Arc::new(SystemLookup),
+            stand_ins: StandIns::Nobody,
+        }
     }
 }
 
@@ -59,7 +104,7 @@ impl Default for Reach {
 #[derive(Clone)]
 pub struct Egress {
     client: reqwest::Client,
-    stand_ins: Arc<HashMap<String, SocketAddr>>,
+    stand_ins: Arc<StandIns>,
     extra_ports: Arc<[u16]>,
 }
 
@@ -69,11 +114,14 @@ impl Egress {
         Self::with(Reach::default())
     }
 
+    /// A client that reaches only `address`, which plays every vendor.
+    pub fn mocked(address: SocketAddr) -> anyhow::Result<Self> {
+        Self::with(Reach { stand_ins: StandIns::Everybody(address), ..Reach::default() })
+    }
+
     /// A client with a wider reach. Stand-ins must be on this machine.
     pub fn with(reach: Reach) -> anyhow::Result<Self> {
-        if let Some((host, address)) = reach.stand_ins.iter().find(|(_, a)| !a.ip().is_loopback()) {
-            anyhow::bail!("the stand-in for {host} must be on this machine, not at {address}");
-        }
+        reach.stand_ins.check()?;
         let stand_ins = Arc::new(reach.stand_ins);
         let resolver = GuardedResolver { lookup: reach.lookup, stand_ins: Arc::clone(&stand_ins) };
         #[expect(clippy::disallowed_methods, reason = "the one place that builds clients")]
@@ -81,7 +129,7 @@ impl Egress {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .https_only(stand_ins.is_empty())
+            .https_only(stand_ins.is_nobody())
             .dns_resolver(resolver)
             .connect_timeout(CONNECT_TIMEOUT)
             .referer(false)
@@ -148,11 +196,11 @@ impl Egress {
         if port != 443 && !self.extra_ports.contains(&port) {
             return Err(TransportFailure::refused(format!("port {port} is not allowed")));
         }
-        if let Some(address) = self.stand_ins.get(&host) {
+        if let Some(address) = self.stand_ins.find(&host) {
             let rewritten =
                 url.set_scheme("http").and_then(|()| url.set_port(Some(address.port())));
             rewritten.map_err(|()| TransportFailure::refused("the stand-in has no address"))?;
-        } else if !self.stand_ins.is_empty() {
+        } else if !self.stand_ins.is_nobody() {
             return Err(TransportFailure::refused(format!("{host} has no stand-in")));
         }
         Ok(url)
@@ -169,13 +217,13 @@ fn refuse_literal(address: IpAddr) -> TransportFailure {
 /// Judges every address of a name and hands out only the public ones.
 struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
-    stand_ins: Arc<HashMap<String, SocketAddr>>,
+    stand_ins: Arc<StandIns>,
 }
 
 impl Resolve for GuardedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let name = name.as_str().to_owned();
-        if let Some(address) = self.stand_ins.get(&name).copied() {
+        if let Some(address) = self.stand_ins.find(&name) {
             return Box::pin(async move { Ok(Box::new(std::iter::once(address)) as Addrs) });
         }
         let answers = self.lookup.lookup(name.clone());

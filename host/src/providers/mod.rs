@@ -38,7 +38,7 @@ use self::{
     credentials::{EnvironmentCredentials, FixedCredential, Secrets},
     egress::Egress,
     replay::ReplayTransport,
-    transport::LiveTransport,
+    transport::{LiveTransport, MockTransport},
 };
 use crate::{
     Clock,
@@ -103,7 +103,7 @@ impl Route {
 }
 
 impl Providers {
-    /// An empty catalogue in front of the vendors, or of the recordings in replay mode.
+    /// An empty catalogue in front of the vendors, or of whatever stands in for them.
     pub fn new(config: Arc<Config>, clock: Clock) -> anyhow::Result<Self> {
         Ok(match config.providers.mode {
             ProviderMode::Live => Self::with(
@@ -114,6 +114,11 @@ impl Providers {
             ProviderMode::Replay => Self::with(
                 Arc::new(ReplayTransport),
                 Arc::new(FixedCredential::new("replay needs no credential")),
+                clock,
+            ),
+            ProviderMode::Mock => Self::with(
+                Arc::new(MockTransport::new(Egress::mocked(config.providers.mock_address()?)?)),
+                Arc::new(FixedCredential::new("a mock needs no credential")),
                 clock,
             ),
         })
@@ -149,7 +154,7 @@ impl Providers {
         self.0.catalogue.store(Arc::new(catalogue));
     }
 
-    /// Whether answers are made up here and must stay out of live metrics.
+    /// Whether answers are made up and must stay out of live metrics.
     pub fn is_synthetic(&self) -> bool {
         self.0.transport.is_synthetic()
     }

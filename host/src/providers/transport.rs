@@ -88,3 +88,22 @@ impl Transport for LiveTransport {
         Box::pin(self.0.send(request))
     }
 }
+
+/// Servers on this machine that play the vendors, asked in the very way the vendors are.
+pub struct MockTransport(Egress);
+
+impl MockTransport {
+    pub fn new(egress: Egress) -> Self {
+        Self(egress)
+    }
+}
+
+impl Transport for MockTransport {
+    fn send(&self, request: Outgoing) -> BoxFuture<'_, Result<Incoming, TransportFailure>> {
+        Box::pin(self.0.send(request))
+    }
+
+    fn is_synthetic(&self) -> bool {
+        true
+    }
+}

@@ -3,7 +3,7 @@
 use aiv::providers::{
     Grant,
     credentials::{FixedCredential, Secrets},
-    egress::{Egress, Lookup, Reach},
+    egress::{Egress, Lookup, Reach, StandIns},
     request::{NotSent, Rules},
     transport::{CallContext, Incoming, LiveTransport, Outgoing, Transport, TransportFailure},
 };
@@ -12,7 +12,6 @@ use aiv_runtime::types::{
 };
 use futures_util::future::BoxFuture;
 use std::{
-    collections::HashMap,
     io,
     net::SocketAddr,
     sync::{
@@ -60,7 +59,7 @@ impl Canary {
 
     /// Plays `host` for a client that is otherwise the one in service.
     fn plays(&self, host: &str) -> LiveTransport {
-        let stand_ins = HashMap::from([(host.to_owned(), self.address)]);
+        let stand_ins = StandIns::Named([(host.to_owned(), self.address)].into());
         LiveTransport::new(Egress::with(Reach { stand_ins, ..Reach::default() }).unwrap())
     }
 }
@@ -347,8 +346,10 @@ async fn a_name_that_changes_its_mind_is_judged_again() {
 
 #[tokio::test]
 async fn a_stand_in_must_be_on_this_machine() {
-    let stand_ins = HashMap::from([("a.example".to_owned(), "192.168.0.1:80".parse().unwrap())]);
+    let elsewhere = "192.168.0.1:80".parse().unwrap();
+    let stand_ins = StandIns::Named([("a.example".to_owned(), elsewhere)].into());
     assert!(Egress::with(Reach { stand_ins, ..Reach::default() }).is_err());
+    assert!(Egress::mocked(elsewhere).is_err());
 }
 
 #[tokio::test]

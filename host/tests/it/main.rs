@@ -20,6 +20,7 @@ mod edge;
 mod egress;
 mod engines;
 mod metrics;
+mod mock;
 mod openapi;
 mod pipeline;
 mod prompts;

@@ -64,26 +64,32 @@ impl Host {
     /// A host with a workspace, an owner's key and the three components, which answer from
     /// recordings.
     pub(crate) async fn start() -> Self {
-        Self::start_in(ProviderMode::Replay).await
+        Self::start_in(ProviderMode::Replay, None).await
     }
 
     /// A host that would ask the vendors, had it their keys.
     pub(crate) async fn start_live() -> Self {
-        Self::start_in(ProviderMode::Live).await
+        Self::start_in(ProviderMode::Live, None).await
     }
 
-    async fn start_in(mode: ProviderMode) -> Self {
+    /// A host whose vendors are played at `url`.
+    pub(crate) async fn start_mocked(url: String) -> Self {
+        Self::start_in(ProviderMode::Mock, Some(url)).await
+    }
+
+    async fn start_in(mode: ProviderMode, mock_url: Option<String>) -> Self {
         let files = tempfile::tempdir().unwrap();
         let mut config = Config::defaults().unwrap();
         config.database.url = database_url(files.path()).await.into();
         config.database.auto_migrate = Some(true);
         config.database.max_connections = 5;
         config.providers.mode = mode;
+        config.providers.mock_url = mock_url;
         config.providers.plugin_dir = plugin_dir();
         let clock = Clock::fixed(DateTime::from_timestamp(1_767_225_600, 0).unwrap());
         let app = App::open(config, clock, Arc::clone(&RUNTIME)).await.unwrap();
         let mut tx = app.store.begin().await.unwrap();
-        let workspace = Workspace::new("Acme", mode == ProviderMode::Replay, app.clock.now());
+        let workspace = Workspace::new("Acme", mode.is_synthetic(), app.clock.now());
         workspaces::insert(&mut tx, &workspace).await.unwrap();
         tx.commit().await.unwrap();
         let endpoint = aiv::api::in_process(app.clone()).unwrap();
