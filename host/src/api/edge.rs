@@ -41,6 +41,8 @@ pub(super) struct Edge<E> {
     pub(super) routes: Routes,
     pub(super) keys: Arc<KeyCache>,
     pub(super) limiter: Limiter,
+    /// Serves more than the pages that say how the process is.
+    pub(super) whole: bool,
 }
 
 /// What the way out needs to know of a request.
@@ -107,6 +109,9 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         allowance: &mut Option<Allowance>,
     ) -> Result<Response, Problem> {
         let mut path_names: &[String] = &[];
+        if !self.whole && !HEALTH.contains(&request.uri().path()) {
+            return Err(Problem::not_found());
+        }
         if is_api(request.uri().path()) {
             self.admit(&mut request, request_id, allowance).await?;
             let operation = match found {
@@ -223,6 +228,9 @@ fn request_id(headers: &HeaderMap) -> String {
     });
     given.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned)
 }
+
+/// How the process is, for those who watch over it.
+const HEALTH: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 fn is_api(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")

@@ -104,11 +104,15 @@ enum Tag {
 /// # Errors
 /// When the document and the access rules disagree: nobody should run a host that guards wrongly.
 pub fn in_process(app: App) -> anyhow::Result<impl Endpoint<Output = Response>> {
-    endpoint(app, CancellationToken::new())
+    endpoint(app, true, CancellationToken::new())
 }
 
-/// From `stop` on, the host says that it is not ready.
-fn endpoint(app: App, stop: CancellationToken) -> anyhow::Result<impl Endpoint<Output = Response>> {
+/// From `stop` on, the host says that it is not ready. Without `whole`, it says nothing else.
+fn endpoint(
+    app: App,
+    whole: bool,
+    stop: CancellationToken,
+) -> anyhow::Result<impl Endpoint<Output = Response>> {
     telemetry::metrics::install();
     let routes = Routes::read(openapi::document())?;
     let keys = Arc::new(KeyCache::default());
@@ -149,7 +153,7 @@ fn endpoint(app: App, stop: CancellationToken) -> anyhow::Result<impl Endpoint<O
         .at("/openapi.yaml", document("application/yaml", openapi::to_yaml(openapi::document())));
     let route = docs::routes(route).at("/*path", get(ui::ui)).at("/", get(ui::ui));
     let limiter = Limiter::new(&app.config.server);
-    Ok(Edge { inner: route.map_to_response(), app, routes, keys, limiter })
+    Ok(Edge { inner: route.map_to_response(), app, routes, keys, limiter, whole })
 }
 
 /// The description of the API, as OpenAPI 3.1.

@@ -37,11 +37,18 @@ const BREATHE: Duration = Duration::from_millis(50);
 ///
 /// From `stop` on, `/readyz` says no. Connections are still accepted for
 /// `SHUTDOWN_DELAY_SECONDS`, and those open may take `DRAIN_TIMEOUT_SECONDS` more.
-pub async fn serve(app: App, listener: TcpListener, stop: CancellationToken) -> anyhow::Result<()> {
+///
+/// Without `whole`, only the pages that say how the process is are served.
+pub async fn serve(
+    app: App,
+    listener: TcpListener,
+    whole: bool,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let settings = app.config.server.clone();
     let grace = Duration::from_secs(app.config.workers.drain_timeout_seconds);
     let store = (app.store.clone(), app.clock.clone());
-    let endpoint = Arc::new(endpoint(app, stop.clone())?);
+    let endpoint = Arc::new(endpoint(app, whole, stop.clone())?);
     let local = listener.local_addr()?;
 
     let (tasks, upkeep) = (TaskTracker::new(), CancellationToken::new());

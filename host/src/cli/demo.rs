@@ -6,6 +6,7 @@ use crate::{
     jobs::{self, BatchRequest, DailyAggregations, Job},
     metrics::{self, Scope, Window},
     providers::replay::{self, DemoBrand, DemoSet},
+    queue::{Presence, ProcessRole},
     seed,
     store::{
         api_keys::Role,
@@ -102,7 +103,7 @@ impl Demo {
         note(format_args!("  API docs   http://{address}/docs"));
         note(format_args!("  API key    {admin_key}"));
         note("\n  Ctrl-C stops it.\n");
-        serve::serve(app, stop).await?;
+        serve::serve(app, ProcessRole::All, stop).await?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -222,7 +223,9 @@ async fn measure(
 
     let tasks = TaskTracker::new();
     let done = stop.child_token();
-    serve::work(app, &tasks, done.clone());
+    let presence =
+        Presence::new(ProcessRole::All, app.config.workers.runs_at_once(), app.clock.now());
+    serve::work(app, &presence, &tasks, done.clone()).await?;
     app.queue.wake();
     watch(app, workspace.id, batch.id, stop).await?;
 

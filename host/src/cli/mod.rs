@@ -33,8 +33,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the API and do the work behind it.
-    Serve,
+    /// Serve the API and do the work behind it, in one process or in several.
+    Serve(serve::Serve),
     /// Run the main job on recordings and serve the result: no key, no server, no network.
     Demo(demo::Demo),
     /// Ask one engine one question.
@@ -79,7 +79,7 @@ pub async fn run() -> ExitCode {
 async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
     let Cli { json, command } = cli;
     match command {
-        Command::Serve => serve::run(Config::load()?).await,
+        Command::Serve(serve) => serve.run(Config::load()?).await,
         Command::Demo(demo) => demo.run(Config::load()?, json).await,
         Command::Ask(ask) => ask.run(Config::load()?, json).await,
         Command::Plugin(command) => plugin::run(command, json).await,

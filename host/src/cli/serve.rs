@@ -3,53 +3,144 @@ use crate::{
     App, Clock, api, app,
     config::Config,
     jobs,
-    queue::{Worker, WorkerConfig},
-    store::{api_keys::Role, workspaces},
+    queue::{
+        BullConfig, BullDispatcher, Dispatcher, Handlers, Place, Presence, ProcessRole, Queue,
+        Relay, SqlDispatcher, Worker, WorkerConfig,
+    },
+    store::{Store, api_keys, dispatches, hints::Listener, workspaces},
     telemetry,
 };
 use anyhow::Context;
-use std::{process::ExitCode, sync::Arc, time::Duration};
+use std::{convert::Infallible, process::ExitCode, sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Serves until a signal asks to stop, then lets what is in flight come to its end.
-pub(super) async fn run(config: Config) -> anyhow::Result<ExitCode> {
-    telemetry::init(&config.telemetry)?;
-    let runtime = app::runtime(&config)?;
-    let app = App::open(config, Clock::default(), runtime).await?;
-    first_key(&app).await?;
-    let stop = stop_on_signal()?;
-    serve(app, stop).await?;
-    Ok(ExitCode::SUCCESS)
+/// Serves the API, does the work behind it, or both.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    /// What this process is there for. Every role serves `/healthz`, `/readyz` and `/metrics`.
+    #[arg(long, value_enum, default_value = "all")]
+    role: ProcessRole,
 }
 
-/// The whole process: API and workers, until `stop`.
-pub(super) async fn serve(app: App, stop: CancellationToken) -> anyhow::Result<()> {
+impl Serve {
+    /// Serves until a signal asks to stop, then lets what is in flight come to its end.
+    pub(super) async fn run(self, config: Config) -> anyhow::Result<ExitCode> {
+        telemetry::init(&config.telemetry)?;
+        let runtime = app::runtime(&config)?;
+        let app = App::open(config, Clock::default(), runtime).await?;
+        if self.role.serves() {
+            first_key(&app).await?;
+        }
+        let stop = stop_on_signal()?;
+        serve(app, self.role, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The whole process, as far as its role goes, until `stop`.
+pub(super) async fn serve(
+    app: App,
+    role: ProcessRole,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let address = app.config.listen_on();
     let listener = TcpListener::bind(address).await.with_context(|| {
         format!("cannot listen on {address}: is another process there? Set PORT")
     })?;
     let address = listener.local_addr()?;
-    tracing::info!("listening on http://{address}");
+    tracing::info!(role = role.as_str(), "listening on http://{address}");
 
     let tasks = TaskTracker::new();
-    work(&app, &tasks, stop.clone());
-    api::serve(app.clone(), listener, stop).await?;
+    // Processes that say that they live outlast the jobs that they finish.
+    let (beating, beat) = (TaskTracker::new(), CancellationToken::new());
+    let presence = Presence::new(role, app.config.workers.runs_at_once(), app.clock.now());
+    // The clock follows the database's before anything is leased by it.
+    presence.beat(&app.store, &app.clock).await.context("cannot say that this process lives")?;
+    let (store, clock) = (app.store.clone(), app.clock.clone());
+    beating.spawn(presence.clone().run(store, clock, beat.clone()));
+    if role.works() {
+        work(&app, &presence, &tasks, stop.clone()).await?;
+    }
+    api::serve(app.clone(), listener, role.serves(), stop).await?;
     tasks.close();
     tasks.wait().await;
+    beat.cancel();
+    beating.close();
+    beating.wait().await;
     app.store.close().await;
     Ok(())
 }
 
 /// Starts a worker for every queue; it drains once `stop` is cancelled.
-pub(super) fn work(app: &App, tasks: &TaskTracker, stop: CancellationToken) {
+pub(super) async fn work(
+    app: &App,
+    presence: &Presence,
+    tasks: &TaskTracker,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let workers = &app.config.workers;
     let config = WorkerConfig {
-        drain_timeout: Duration::from_secs(app.config.workers.drain_timeout_seconds),
+        drain_timeout: Duration::from_secs(workers.drain_timeout_seconds),
+        auto_throttle: workers.auto_throttle_enabled,
         ..WorkerConfig::default()
     };
-    let handlers = Arc::new(jobs::Context::new(app.clone(), tasks));
+    let handlers: Arc<dyn Handlers> = Arc::new(jobs::Context::new(app.clone(), tasks));
     let (store, clock, queue) = (app.store.clone(), app.clock.clone(), app.queue.clone());
-    tasks.spawn(Worker::embedded(config, store, clock, queue, handlers).run(stop));
+    let owner = presence.id();
+    let dispatcher: Box<dyn Dispatcher> = if let Some(url) = &app.config.redis.url {
+        let bull = BullConfig {
+            url: url.clone(),
+            prefix: app.config.redis.bull_prefix.clone(),
+            window: app.config.redis.window,
+        };
+        let relay = Relay::new(
+            bull.clone(),
+            store.clone(),
+            clock.clone(),
+            queue.clone(),
+            Arc::clone(&handlers),
+            presence,
+        );
+        tasks.spawn(relay.run(stop.clone()));
+        let place = Place { store: store.clone(), clock: clock.clone(), queue, owner };
+        Box::new(BullDispatcher::start(&bull, &config, place, Arc::clone(&handlers), tasks))
+    } else {
+        // What a broker had that is no longer there.
+        let mut tx = store.begin().await?;
+        for spec in handlers.queues() {
+            dispatches::forget_all(&mut tx, spec.name).await?;
+        }
+        tx.commit().await?;
+        let place = Place { store: store.clone(), clock: clock.clone(), queue, owner };
+        Box::new(SqlDispatcher::new(place, Arc::clone(&handlers), &config))
+    };
+    tasks.spawn(listen(store.clone(), app.queue.clone(), stop.clone()));
+    let worker = Worker::new(config, store, clock, handlers, dispatcher, presence.clone());
+    tasks.spawn(worker.run(stop));
+    Ok(())
+}
+
+/// Passes on what other processes say about new work.
+async fn listen(store: Store, queue: Queue, stop: CancellationToken) {
+    let heard = async {
+        loop {
+            let listened = async {
+                let mut listener = Listener::start(&store).await?;
+                loop {
+                    listener.next().await?;
+                    queue.wake();
+                }
+            };
+            let Err(err): crate::Result<Infallible> = listened.await;
+            tracing::debug!("does not hear of new work, looks for it instead: {err}");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = heard => {}
+    }
 }
 
 /// A fresh installation gets a workspace and a key, shown this one time.
@@ -61,7 +152,8 @@ async fn first_key(app: &App) -> anyhow::Result<()> {
     let now = app.clock.now();
     let workspace = key::first_workspace(&mut tx, app.providers.is_synthetic(), now).await?;
     let name = "first key".to_owned();
-    let key = key::create(&mut tx, &workspace, name, Role::Owner, true, None, now).await?;
+    let key =
+        key::create(&mut tx, &workspace, name, api_keys::Role::Owner, true, None, now).await?;
     tx.commit().await?;
     note(format_args!(
         "\nThis is the first start. Your API key, shown only now:\n\n  export AIV_KEY={}\n",

@@ -1,8 +1,8 @@
-use super::{Outcome, QueueSpec};
+use super::{Outcome, Queue, QueueSpec};
 use crate::{
-    Result,
-    ids::{JobId, WorkspaceId},
-    store::jobs::Claimed,
+    Clock, Result,
+    ids::{JobId, ProcessId, WorkspaceId},
+    store::{Store, jobs::Claimed},
 };
 use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
@@ -24,6 +24,16 @@ pub trait Dispatcher: Send + Sync {
 
     /// Takes no more, and gives back what was delivered and not taken.
     fn close(&mut self) -> BoxFuture<'_, ()>;
+}
+
+/// Where a dispatcher works, and for whom.
+#[derive(Clone)]
+pub struct Place {
+    pub store: Store,
+    pub clock: Clock,
+    pub queue: Queue,
+    /// What claims are signed with.
+    pub owner: ProcessId,
 }
 
 /// What a look brought.

@@ -21,6 +21,7 @@ use futures_util::future::BoxFuture;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
+mod bull;
 mod dispatcher;
 mod limits;
 mod presence;
@@ -30,8 +31,9 @@ mod sql;
 mod worker;
 
 pub use self::{
-    dispatcher::{Dispatcher, Room, Settled, Taken},
-    presence::{Presence, Role},
+    bull::{BullConfig, BullDispatcher, Relay},
+    dispatcher::{Dispatcher, Place, Room, Settled, Taken},
+    presence::{Presence, ProcessRole},
     rate::Rate,
     sql::SqlDispatcher,
     worker::{Worker, WorkerConfig},
@@ -41,13 +43,14 @@ pub use self::{
 #[derive(Clone)]
 pub struct Queue {
     wake: Arc<Notify>,
+    relay: Arc<Notify>,
     /// Lower the rate of a lane whose vendor refuses calls.
     auto_throttle: bool,
 }
 
 impl Queue {
     pub fn new(auto_throttle: bool) -> Self {
-        Queue { wake: Arc::default(), auto_throttle }
+        Queue { wake: Arc::default(), relay: Arc::default(), auto_throttle }
     }
 
     /// Adds jobs in the caller's transaction; call [`Queue::wake`] once it is committed. Other
@@ -68,6 +71,7 @@ impl Queue {
     /// Tells this process's worker that there is work. Others find it when they look.
     pub fn wake(&self) {
         self.wake.notify_one();
+        self.relay.notify_one();
     }
 
     /// A vendor refused a call: its lane is left alone for a while, and goes on more slowly.

@@ -25,7 +25,7 @@ const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 
 /// What a process is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Role {
+pub enum ProcessRole {
     /// Serves the API, the docs and the dashboard.
     Api,
     /// Does what waits in the queues.
@@ -36,26 +36,26 @@ pub enum Role {
     All,
 }
 
-impl Role {
+impl ProcessRole {
     pub fn as_str(self) -> &'static str {
         match self {
-            Role::Api => "api",
-            Role::Worker => "worker",
-            Role::Scheduler => "scheduler",
-            Role::All => "all",
+            ProcessRole::Api => "api",
+            ProcessRole::Worker => "worker",
+            ProcessRole::Scheduler => "scheduler",
+            ProcessRole::All => "all",
         }
     }
 
     pub fn works(self) -> bool {
-        matches!(self, Role::Worker | Role::All)
+        matches!(self, ProcessRole::Worker | ProcessRole::All)
     }
 
     pub fn schedules(self) -> bool {
-        matches!(self, Role::Scheduler | Role::All)
+        matches!(self, ProcessRole::Scheduler | ProcessRole::All)
     }
 
     pub fn serves(self) -> bool {
-        matches!(self, Role::Api | Role::All)
+        matches!(self, ProcessRole::Api | ProcessRole::All)
     }
 }
 
@@ -65,7 +65,7 @@ pub struct Presence(Arc<Inner>);
 
 struct Inner {
     id: ProcessId,
-    role: Role,
+    role: ProcessRole,
     concurrency: usize,
     started_at: DateTime<Utc>,
     in_flight: AtomicI64,
@@ -76,7 +76,7 @@ struct Inner {
 
 impl Presence {
     /// A process that does `concurrency` runs at once, if its role is to do any.
-    pub fn new(role: Role, concurrency: usize, now: DateTime<Utc>) -> Self {
+    pub fn new(role: ProcessRole, concurrency: usize, now: DateTime<Utc>) -> Self {
         Presence(Arc::new(Inner {
             id: ProcessId::generate(),
             role,

@@ -25,6 +25,17 @@ impl Rate {
         Rate { per_minute: self.per_minute * share, burst: 1 }
     }
 
+    /// What may be handed out ahead: a burst, or what the rate lets start in half a second.
+    pub(super) fn in_a_moment(self) -> usize {
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "half a second of a rate per minute"
+        )]
+        let soon = (self.per_minute / 120.0).clamp(0.0, 1e6) as usize;
+        soon.max(self.burst as usize).max(1)
+    }
+
     /// Between two jobs, in the long run.
     fn interval(self) -> TimeDelta {
         #[expect(clippy::cast_possible_truncation, reason = "a rate below one a century is zero")]

@@ -2,17 +2,16 @@
 //! processes, since they are read and spent in the transaction of the claim.
 
 use super::{
-    Handlers, Queue, QueueSpec,
-    dispatcher::{Dispatcher, Room, Settled, Taken},
+    Handlers, QueueSpec, WorkerConfig,
+    dispatcher::{Dispatcher, Place, Room, Settled, Taken},
     limits::{self, Controls, Cursors, Outlook},
     rate::{self, Rate},
     shares::{self, Lane, Turns},
 };
 use crate::{
-    Clock, Result,
-    ids::ProcessId,
+    Result,
     store::{
-        Store, Tx,
+        Tx,
         claims::{self, Lease},
         jobs::Claimed,
         lanes,
@@ -24,11 +23,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 /// Claims jobs from the table.
 pub struct SqlDispatcher {
-    store: Store,
-    clock: Clock,
-    queue: Queue,
+    place: Place,
     handlers: Arc<dyn Handlers>,
-    owner: ProcessId,
     lease: Duration,
     /// How old what operators say may be.
     controls_age: Duration,
@@ -43,20 +39,10 @@ struct Spending {
 }
 
 impl SqlDispatcher {
-    pub fn new(
-        store: Store,
-        clock: Clock,
-        queue: Queue,
-        handlers: Arc<dyn Handlers>,
-        owner: ProcessId,
-        config: &super::WorkerConfig,
-    ) -> Self {
+    pub fn new(place: Place, handlers: Arc<dyn Handlers>, config: &WorkerConfig) -> Self {
         SqlDispatcher {
-            store,
-            clock,
-            queue,
+            place,
             handlers,
-            owner,
             lease: config.lease,
             controls_age: config.poll_every,
             controls: Controls::default(),
@@ -69,9 +55,9 @@ impl SqlDispatcher {
         if free == 0 {
             return Ok(());
         }
-        let now = self.clock.now();
+        let now = self.place.clock.now();
         let (turns, cursors) = self.turns.entry(spec.name).or_default();
-        let mut conn = self.store.read().await?;
+        let mut conn = self.place.store.read().await?;
         self.controls.refresh(&mut conn, spec.name, self.controls_age).await?;
         if self.controls.queue(spec.name).is_some_and(|control| control.paused) {
             return Ok(());
@@ -80,7 +66,7 @@ impl SqlDispatcher {
         drop(conn);
 
         if !outlook.lanes.is_empty() {
-            let mut tx = self.store.begin().await?;
+            let mut tx = self.place.store.begin().await?;
             let free = match self.controls.queue(spec.name).and_then(|c| c.max_in_flight) {
                 Some(_) => free.min(queue_credit(&mut tx, spec.name, now).await?),
                 None => free,
@@ -89,7 +75,7 @@ impl SqlDispatcher {
             let (lanes, spending) = limits.apply(&mut tx, &mut outlook, now).await?;
             let grants = shares::share(free, spec.concurrency, &lanes, turns, now);
             if !grants.is_empty() {
-                let lease = Lease { owner: self.owner, until: now + self.lease };
+                let lease = Lease { owner: self.place.owner, until: now + self.lease };
                 let jobs = claims::claim(&mut tx, spec.name, &grants, lease, now).await?;
                 spend(&mut tx, spec.name, &spending, &jobs, now).await?;
                 tx.commit().await?;
@@ -120,7 +106,7 @@ impl Dispatcher for SqlDispatcher {
     }
 
     fn ready(&mut self) -> BoxFuture<'_, ()> {
-        Box::pin(self.queue.wake.notified())
+        Box::pin(self.place.queue.wake.notified())
     }
 
     fn settle(&mut self, _: &[Settled]) {}

@@ -1,6 +1,6 @@
 use super::{
-    Dispatcher, Ended, Handlers, Outcome, Presence, Queue, QueueSpec, Role, Room, Settled,
-    SqlDispatcher, Taken, rate,
+    Dispatcher, Ended, Handlers, Outcome, Place, Presence, ProcessRole, Queue, QueueSpec, Room,
+    Settled, SqlDispatcher, Taken, rate,
 };
 use crate::{
     Clock, Result,
@@ -120,15 +120,10 @@ impl Worker {
         handlers: Arc<dyn Handlers>,
     ) -> Self {
         let slots = handlers.queues().iter().map(|spec| spec.concurrency).max().unwrap_or(0);
-        let presence = Presence::new(Role::All, slots, clock.now());
-        let dispatcher = Box::new(SqlDispatcher::new(
-            store.clone(),
-            clock.clone(),
-            queue,
-            Arc::clone(&handlers),
-            presence.id(),
-            &config,
-        ));
+        let presence = Presence::new(ProcessRole::All, slots, clock.now());
+        let place =
+            Place { store: store.clone(), clock: clock.clone(), queue, owner: presence.id() };
+        let dispatcher = Box::new(SqlDispatcher::new(place, Arc::clone(&handlers), &config));
         Worker::new(config, store, clock, handlers, dispatcher, presence)
     }
 

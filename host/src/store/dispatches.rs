@@ -131,6 +131,27 @@ pub async fn take_back(conn: &mut Conn, jobs: &[(JobId, i64)]) -> Result<u64> {
     })
 }
 
+/// Notes that the broker does not have these jobs; their names stay good.
+pub async fn forget(conn: &mut Conn, jobs: &[(JobId, i64)]) -> Result<u64> {
+    on_db!(conn,
+    postgres: |c| {
+        let (ids, epochs): (Vec<_>, Vec<_>) = jobs.iter().copied().unzip();
+        Ok(query("UPDATE jobs SET dispatched_at = NULL
+                      FROM UNNEST($1::UUID[], $2::BIGINT[]) AS s (id, epoch)
+                      WHERE jobs.id = s.id AND jobs.epoch = s.epoch AND jobs.state = 'available'")
+            .bind(ids).bind(epochs).execute(c).await?.rows_affected())
+    },
+    sqlite: |c| {
+        let mut forgotten = 0;
+        for (id, epoch) in jobs {
+            forgotten += query("UPDATE jobs SET dispatched_at = NULL
+                                WHERE id = $1 AND epoch = $2 AND state = 'available'")
+                .bind(id).bind(epoch).execute(&mut *c).await?.rows_affected();
+        }
+        Ok(forgotten)
+    })
+}
+
 /// Notes that no broker has any job of the queue: it lost its memory, or there is none any more.
 /// The names stay, so that a broker that does remember one knows it again.
 pub async fn forget_all(conn: &mut Conn, queue: &str) -> Result<u64> {

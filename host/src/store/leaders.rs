@@ -1,7 +1,7 @@
 use super::{Conn, on_db};
 use crate::{Result, ids::ProcessId};
 use chrono::{DateTime, Utc};
-use sqlx::query;
+use sqlx::{query, query_scalar};
 
 /// Takes or prolongs the lead in `role` until `lease_until`; `false` while another process has it.
 ///
@@ -26,6 +26,18 @@ pub async fn acquire(
     .await
     .map(|done| done.rows_affected()))?;
     Ok(taken > 0)
+}
+
+/// Whether somebody leads in `role`.
+pub async fn is_held(conn: &mut Conn, role: &str, now: DateTime<Utc>) -> Result<bool> {
+    let held: Option<i64> = on_db!(conn, |c| query_scalar(
+        "SELECT CAST(1 AS BIGINT) FROM leaders WHERE role = $1 AND lease_until >= $2",
+    )
+    .bind(role)
+    .bind(now)
+    .fetch_optional(c)
+    .await)?;
+    Ok(held.is_some())
 }
 
 /// Gives the lead up, so that the next process need not wait for the lease.

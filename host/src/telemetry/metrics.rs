@@ -144,6 +144,23 @@ pub fn job_waited(queue: &'static str, waited: Duration) {
     histogram!("queue_wait_seconds", "queue" => queue).record(waited.as_secs_f64());
 }
 
+/// A broker delivered jobs that somebody else has or had.
+pub fn fenced(jobs: usize) {
+    counter!("queue_fenced_total").increment(jobs as u64);
+}
+
+/// Jobs went to the broker.
+pub fn dispatched(queue: &'static str, jobs: usize) {
+    counter!("queue_dispatched_total", "queue" => queue).increment(jobs as u64);
+}
+
+/// Jobs that the broker lost go there again: `wiped`, `missing` or `finished`.
+pub fn redispatched(reason: &'static str, jobs: u64) {
+    if jobs > 0 {
+        counter!("queue_redispatched_total", "reason" => reason).increment(jobs);
+    }
+}
+
 /// Workers died or froze with jobs in their hands.
 pub fn leases_expired(jobs: usize) {
     counter!("queue_leases_expired_total").increment(jobs as u64);

@@ -20,7 +20,7 @@ async fn run(host: &Host) -> Running {
     let address = listener.local_addr().unwrap();
     let stop = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(aiv::api::serve(host.app.clone(), listener, stop.clone()));
+    tasks.spawn(aiv::api::serve(host.app.clone(), listener, true, stop.clone()));
     Running { address, stop, tasks }
 }
 
