@@ -57,4 +57,6 @@ ids! {
     ProcessId,
     /// A line of the cost ledger.
     LedgerEntryId,
+    /// What happens again and again, by the clock.
+    ScheduleId,
 }

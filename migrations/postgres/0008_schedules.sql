@@ -15,23 +15,31 @@ CREATE TABLE schedules (
     enabled        BOOLEAN NOT NULL,
     -- The slot that fires next; NULL when there is none.
     next_at        TIMESTAMPTZ,
+    -- When it starts: the slot and the jitter.
+    due_at         TIMESTAMPTZ,
     version        BIGINT NOT NULL,
     created_at     TIMESTAMPTZ NOT NULL,
     updated_at     TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (workspace_id, id)
 );
 CREATE UNIQUE INDEX schedules_name ON schedules (workspace_id, name);
-CREATE INDEX schedules_due ON schedules (next_at) WHERE enabled AND next_at IS NOT NULL;
+CREATE INDEX schedules_due ON schedules (due_at, id) WHERE enabled AND due_at IS NOT NULL;
+-- Finds the workspaces that lack the schedule which every workspace has.
+CREATE INDEX schedules_queue ON schedules (queue, workspace_id);
 
 -- One row per slot that fired: whoever writes it fires, nobody else does.
 CREATE TABLE schedule_fires (
     workspace_id UUID NOT NULL,
     schedule_id  UUID NOT NULL,
     slot         TIMESTAMPTZ NOT NULL,
-    -- started | refused
+    -- The wall time that the expression names; differs from the slot's where clocks leave it out.
+    local_time   TEXT NOT NULL,
+    -- started | refused | missed
     outcome      TEXT NOT NULL,
-    -- Why it was refused, such as a spent budget.
+    -- Why it did not start, such as a spent budget.
     reason       TEXT,
+    -- Slots that the row stands for, of which `slot` is the first: more than 1 for missed ones.
+    slots        BIGINT NOT NULL,
     batch_id     UUID,
     fired_at     TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (workspace_id, schedule_id, slot),

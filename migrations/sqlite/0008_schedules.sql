@@ -15,23 +15,31 @@ CREATE TABLE schedules (
     enabled        INTEGER NOT NULL,
     -- The slot that fires next; NULL when there is none.
     next_at        TEXT,
+    -- When it starts: the slot and the jitter.
+    due_at         TEXT,
     version        INTEGER NOT NULL,
     created_at     TEXT NOT NULL,
     updated_at     TEXT NOT NULL,
     PRIMARY KEY (workspace_id, id)
 ) STRICT;
 CREATE UNIQUE INDEX schedules_name ON schedules (workspace_id, name);
-CREATE INDEX schedules_due ON schedules (next_at) WHERE enabled AND next_at IS NOT NULL;
+CREATE INDEX schedules_due ON schedules (due_at, id) WHERE enabled AND due_at IS NOT NULL;
+-- Finds the workspaces that lack the schedule which every workspace has.
+CREATE INDEX schedules_queue ON schedules (queue, workspace_id);
 
 -- One row per slot that fired: whoever writes it fires, nobody else does.
 CREATE TABLE schedule_fires (
     workspace_id BLOB NOT NULL,
     schedule_id  BLOB NOT NULL,
     slot         TEXT NOT NULL,
-    -- started | refused
+    -- The wall time that the expression names; differs from the slot's where clocks leave it out.
+    local_time   TEXT NOT NULL,
+    -- started | refused | missed
     outcome      TEXT NOT NULL,
-    -- Why it was refused, such as a spent budget.
+    -- Why it did not start, such as a spent budget.
     reason       TEXT,
+    -- Slots that the row stands for, of which `slot` is the first: more than 1 for missed ones.
+    slots        INTEGER NOT NULL,
     batch_id     BLOB,
     fired_at     TEXT NOT NULL,
     PRIMARY KEY (workspace_id, schedule_id, slot),

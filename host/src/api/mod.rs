@@ -50,6 +50,7 @@ mod metrics;
 mod prompts;
 mod providers;
 mod runs;
+mod schedules;
 mod whoami;
 mod workspaces;
 
@@ -70,7 +71,7 @@ type Apis = (
     (whoami::Api, workspaces::Api, api_keys::Api, audit_log::Api),
     (brands::Api, prompts::Api),
     (providers::Api, engines::Api),
-    (batches::Api, runs::Api, answers::Api),
+    (batches::Api, schedules::Api, runs::Api, answers::Api),
     (metrics::Api, citations::Api, costs::Api),
 );
 
@@ -91,6 +92,8 @@ enum Tag {
     Engines,
     /// Asking: batches, the runs they consist of, and what was answered.
     Runs,
+    /// Asking again and again, by the clock.
+    Schedules,
     /// What the answers come to, each number with its uncertainty.
     Metrics,
     /// What it cost.
@@ -125,7 +128,12 @@ fn endpoint(
         ),
         (brands::Api(app.clone()), prompts::Api(app.clone())),
         (providers::Api(app.clone()), engines::Api(app.clone())),
-        (batches::Api(app.clone()), runs::Api(app.clone()), answers::Api(app.clone())),
+        (
+            batches::Api(app.clone()),
+            schedules::Api(app.clone()),
+            runs::Api(app.clone()),
+            answers::Api(app.clone()),
+        ),
         (metrics::Api(app.clone()), citations::Api(app.clone()), costs::Api(app.clone())),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));

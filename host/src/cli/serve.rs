@@ -2,7 +2,7 @@ use super::{key, note};
 use crate::{
     App, Clock, api, app,
     config::Config,
-    jobs,
+    jobs::{self, schedules::Scheduler},
     queue::{
         BullConfig, BullDispatcher, Dispatcher, Handlers, Place, Presence, ProcessRole, Queue,
         Relay, SqlDispatcher, Worker, WorkerConfig,
@@ -61,6 +61,9 @@ pub(super) async fn serve(
     beating.spawn(presence.clone().run(store, clock, beat.clone()));
     if role.works() {
         work(&app, &presence, &tasks, stop.clone()).await?;
+    }
+    if role.schedules() {
+        tasks.spawn(Scheduler::new(app.clone(), presence.id()).run(stop.clone()));
     }
     api::serve(app.clone(), listener, role.serves(), stop).await?;
     tasks.close();

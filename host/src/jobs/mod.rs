@@ -16,6 +16,8 @@ use serde::{Serialize, de::DeserializeOwned};
 use std::future::Future;
 use tokio_util::task::TaskTracker;
 
+pub mod schedules;
+
 mod analysis;
 mod daily_aggregations;
 mod permits;

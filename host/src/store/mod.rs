@@ -43,6 +43,7 @@ pub mod queue_minutes;
 pub mod raw_payloads;
 pub mod run_writes;
 pub mod runs;
+pub mod schedules;
 pub mod workspaces;
 
 static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");

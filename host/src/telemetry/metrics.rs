@@ -67,6 +67,8 @@ fn describe() {
     describe_histogram!("queue_job_duration_seconds", Unit::Seconds, "Time a job ran.");
     describe_gauge!("queue_depth", "Jobs in a queue, by state.");
     describe_gauge!("queue_oldest_job_age_seconds", Unit::Seconds, "Age of the oldest due job.");
+    describe_counter!("schedule_fires_total", "Slots of schedules, by what became of them.");
+    describe_histogram!("schedule_lateness_seconds", Unit::Seconds, "From due to started.");
     describe_counter!("provider_api_calls_total", "Calls of providers, by outcome.");
     describe_histogram!("provider_api_call_duration_seconds", Unit::Seconds, "Time of a call.");
     describe_counter!("provider_cost_micros_total", "Money spent, in millionths of a US dollar.");
@@ -191,6 +193,15 @@ pub fn queue_depth(queue: &str, state: &str, jobs: i64) {
 /// How long the oldest due job of a queue has waited.
 pub fn queue_age(queue: &str, oldest: Duration) {
     gauge!("queue_oldest_job_age_seconds", "queue" => queue.to_owned()).set(oldest.as_secs_f64());
+}
+
+/// Slots of a schedule were dealt with: `started`, `refused` or `missed`.
+pub fn schedule_fire(outcome: &'static str, slots: i64, late: Duration) {
+    let slots = u64::try_from(slots).unwrap_or_default();
+    counter!("schedule_fires_total", "outcome" => outcome).increment(slots);
+    if outcome == "started" {
+        histogram!("schedule_lateness_seconds").record(late.as_secs_f64());
+    }
 }
 
 /// A call of a provider ended: `ok`, `no_answer`, or the kind of its failure.

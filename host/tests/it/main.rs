@@ -26,6 +26,8 @@ mod pipeline;
 mod prompts;
 mod queue;
 mod replay;
+mod scheduler;
+mod schedules;
 mod server;
 mod store;
 mod tenants;

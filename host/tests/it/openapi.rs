@@ -36,8 +36,10 @@ fn every_operation_is_described() {
     assert!(operations.len() > 30);
     for (method, path, operation) in operations {
         let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
-        let verbs =
-            ["create_", "list_", "find_", "update_", "save_", "delete_", "cancel_", "revoke_"];
+        let verbs = [
+            "create_", "list_", "find_", "update_", "save_", "delete_", "cancel_", "revoke_",
+            "preview_",
+        ];
         assert!(id == "whoami" || verbs.iter().any(|verb| id.starts_with(verb)), "{id}");
         assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{id}");
         assert!(operation["tags"].as_array().is_some_and(|tags| !tags.is_empty()), "{id}");

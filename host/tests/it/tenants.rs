@@ -12,6 +12,8 @@ async fn objects(host: &Host) -> HashMap<&'static str, String> {
     let key = host.post("/v1/api-keys", key).await.expect(201);
     host.post("/v1/batches", json!({"engines": ["perplexity"]})).await.expect(202);
     host.work().await;
+    let schedule = json!({"name": "s", "cron": "@daily"});
+    host.post("/v1/schedules", schedule).await.expect(201);
     let first = async |path: &str| {
         let list = host.get(path).await.expect(200);
         list["data"][0]["id"].as_str().unwrap().to_owned()
@@ -23,6 +25,7 @@ async fn objects(host: &Host) -> HashMap<&'static str, String> {
         ("brand", first("/v1/brands").await),
         ("prompt", first("/v1/prompts").await),
         ("batch", first("/v1/batches").await),
+        ("schedule", first("/v1/schedules").await),
         ("answer", run.clone()),
         ("run", run),
         ("engine", "perplexity".into()),
@@ -69,7 +72,7 @@ async fn every_list_of_a_new_workspace_is_empty() {
     let host = Host::start().await;
     objects(&host).await;
     let other = host.other_workspace().await;
-    for path in ["brands", "prompts", "engines", "batches", "runs", "costs"] {
+    for path in ["brands", "prompts", "engines", "batches", "schedules", "runs", "costs"] {
         let list = other.get(format!("/v1/{path}")).await.expect(200);
         assert_eq!(list["data"], json!([]), "{path}");
     }

@@ -10,7 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 10] {
+fn all() -> [(&'static str, Value); 13] {
     [
         (
             "NewWorkspace",
@@ -44,6 +44,21 @@ fn all() -> [(&'static str, Value); 10] {
             json!({"enabled": true, "surface": "answer", "country": "US", "config": {}, "concurrency": 16}),
         ),
         ("NewBatch", json!({"tags": ["crm"], "engines": ["perplexity"], "samples": 3})),
+        (
+            "NewSchedule",
+            json!({
+                "name": "every morning",
+                "cron": "30 6 * * 1-5",
+                "timezone": "Europe/Copenhagen",
+                "batch": {"tags": ["crm"], "samples": 3},
+                "jitter_seconds": 300,
+            }),
+        ),
+        ("SchedulePatch", json!({"cron": "30 7 * * 1-5"})),
+        (
+            "SchedulePreview",
+            json!({"cron": "30 2 * * *", "timezone": "Europe/Copenhagen", "count": 3}),
+        ),
         (
             "Problem",
             json!({
