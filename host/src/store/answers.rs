@@ -1,7 +1,7 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{Error, Result, ids::WorkspaceId};
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, QueryBuilder, query_as, types::Json};
+use sqlx::{FromRow, query_as, types::Json};
 
 /// What an engine answered. Its id is the run's.
 #[derive(Debug, Clone, FromRow)]
@@ -23,31 +23,20 @@ pub struct Answer {
     pub created_at: DateTime<Utc>,
 }
 
-/// Rows per statement; nine binds a row.
-const CHUNK: usize = 500;
-
 pub async fn insert(conn: &mut Conn, answers: &[&Answer]) -> Result<()> {
-    for chunk in answers.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO answers (run_number, workspace_id, text, passport, related,
-                                      raw_digest, analysis_version, brands_version, created_at) ",
-            );
-            sql.push_values(chunk, |mut row, answer| {
-                row.push_bind(answer.run_number)
-                    .push_bind(answer.workspace_id)
-                    .push_bind(&answer.text)
-                    .push_bind(&answer.passport)
-                    .push_bind(&answer.related)
-                    .push_bind(&answer.raw_digest)
-                    .push_bind(answer.analysis_version)
-                    .push_bind(answer.brands_version)
-                    .push_bind(answer.created_at);
-            });
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(answers)
+        .column("run_number", |answer| answer.run_number)
+        .column("workspace_id", |answer| answer.workspace_id)
+        .column("text", |answer| answer.text.as_str())
+        .column("passport", |answer| &answer.passport)
+        .column("related", |answer| &answer.related)
+        .column("raw_digest", |answer| answer.raw_digest.as_slice())
+        .column("analysis_version", |answer| answer.analysis_version)
+        .column("brands_version", |answer| answer.brands_version)
+        .column("created_at", |answer| answer.created_at)
+        .insert(conn, "INSERT INTO answers", "")
+        .await
+        .map(drop)
 }
 
 pub async fn find(conn: &mut Conn, workspace: WorkspaceId, run_number: i64) -> Result<Answer> {

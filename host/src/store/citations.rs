@@ -1,6 +1,6 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{Result, ids::WorkspaceId};
-use sqlx::{FromRow, QueryBuilder, query_as, types::Json};
+use sqlx::{FromRow, query_as, types::Json};
 use std::collections::BTreeMap;
 
 /// A URL that an answer gives as a source.
@@ -61,65 +61,41 @@ pub struct Citation {
     pub published: Option<String>,
 }
 
-/// Rows per statement; twelve binds a row.
-const CHUNK: usize = 1000;
-
 /// Writes citations; `domains` holds the number of every domain they name.
 pub async fn insert(
     conn: &mut Conn,
     citations: &[&NewCitation],
     domains: &BTreeMap<String, i64>,
 ) -> Result<()> {
-    for chunk in citations.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO citations (run_number, position, workspace_id, domain, kind, origin,
-                                        visible, brand, url, title, markers, published) ",
-            );
-            sql.push_values(chunk, |mut row, citation| {
-                row.push_bind(citation.run_number)
-                    .push_bind(citation.position)
-                    .push_bind(citation.workspace)
-                    .push_bind(domains.get(&citation.domain).copied())
-                    .push_bind(citation.kind)
-                    .push_bind(citation.origin)
-                    .push_bind(citation.visible)
-                    .push_bind(citation.brand)
-                    .push_bind(&citation.url)
-                    .push_bind(&citation.title)
-                    .push_bind(Json(&citation.markers))
-                    .push_bind(&citation.published);
-            });
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(citations)
+        .column("run_number", |citation| citation.run_number)
+        .column("position", |citation| citation.position)
+        .column("workspace_id", |citation| citation.workspace)
+        .column("domain", |citation| domains.get(&citation.domain).copied())
+        .column("kind", |citation| citation.kind)
+        .column("origin", |citation| citation.origin)
+        .column("visible", |citation| citation.visible)
+        .column("brand", |citation| citation.brand)
+        .column("url", |citation| citation.url.as_str())
+        .column("title", |citation| citation.title.as_deref())
+        .column("markers", |citation| Json(citation.markers.as_slice()))
+        .column("published", |citation| citation.published.as_deref())
+        .insert(conn, "INSERT INTO citations", "")
+        .await
+        .map(drop)
 }
 
-/// The number of each domain; unknown ones get one.
-pub async fn domain_numbers(conn: &mut Conn, names: &[String]) -> Result<BTreeMap<String, i64>> {
-    let mut numbers = BTreeMap::new();
-    for chunk in names.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new("INSERT INTO domains (name) ");
-            sql.push_values(chunk, |mut row, name| {
-                row.push_bind(name);
-            });
-            sql.push(" ON CONFLICT DO NOTHING");
-            sql.build().execute(c).await.map(drop)
-        })?;
-        let rows: Vec<(String, i64)> = on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new("SELECT name, number FROM domains WHERE name IN (");
-            let mut list = sql.separated(", ");
-            for name in chunk {
-                list.push_bind(name);
-            }
-            sql.push(")");
-            sql.build_query_as().fetch_all(c).await
-        })?;
-        numbers.extend(rows);
-    }
-    Ok(numbers)
+/// The number of each domain; unknown ones get one. `names` are in order, each once.
+pub async fn domain_numbers(conn: &mut Conn, names: &[&str]) -> Result<BTreeMap<String, i64>> {
+    let rows = || Rows::new(names).column("name", |name| *name);
+    rows().insert(conn, "INSERT INTO domains", "ON CONFLICT DO NOTHING").await?;
+    let numbers: Vec<(String, i64)> = rows()
+        .fetch(
+            conn,
+            "SELECT domains.name, domains.number FROM v JOIN domains ON domains.name = v.name",
+        )
+        .await?;
+    Ok(numbers.into_iter().collect())
 }
 
 /// The citations of an answer, in the order of the engine.

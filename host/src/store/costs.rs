@@ -1,10 +1,10 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{
     Result,
     ids::{LedgerEntryId, RunId, WorkspaceId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{FromRow, QueryBuilder, query_as, query_scalar};
+use sqlx::{FromRow, query_as, query_scalar};
 
 /// A line of the cost ledger. Lines are added and never changed.
 #[derive(Debug, Clone, FromRow)]
@@ -36,35 +36,23 @@ pub struct CostSum {
     pub calls: i64,
 }
 
-/// Rows per statement; eleven binds a row.
-const CHUNK: usize = 500;
-
 /// Adds lines; a line of the same run, attempt and kind exists at most once.
 pub async fn insert(conn: &mut Conn, entries: &[&LedgerEntry]) -> Result<()> {
-    for chunk in entries.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO cost_ledger (id, workspace_id, run_id, attempt, kind, engine, micros,
-                                          basis, synthetic, day, created_at) ",
-            );
-            sql.push_values(chunk, |mut row, entry| {
-                row.push_bind(entry.id)
-                    .push_bind(entry.workspace_id)
-                    .push_bind(entry.run_id)
-                    .push_bind(entry.attempt)
-                    .push_bind(&entry.kind)
-                    .push_bind(&entry.engine)
-                    .push_bind(entry.micros)
-                    .push_bind(&entry.basis)
-                    .push_bind(entry.synthetic)
-                    .push_bind(entry.day)
-                    .push_bind(entry.created_at);
-            });
-            sql.push(" ON CONFLICT (run_id, attempt, kind) DO NOTHING");
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(entries)
+        .column("id", |entry| entry.id)
+        .column("workspace_id", |entry| entry.workspace_id)
+        .column("run_id", |entry| entry.run_id)
+        .column("attempt", |entry| entry.attempt)
+        .column("kind", |entry| entry.kind.as_str())
+        .column("engine", |entry| entry.engine.as_str())
+        .column("micros", |entry| entry.micros)
+        .column("basis", |entry| entry.basis.as_str())
+        .column("synthetic", |entry| entry.synthetic)
+        .column("day", |entry| entry.day)
+        .column("created_at", |entry| entry.created_at)
+        .insert(conn, "INSERT INTO cost_ledger", "ON CONFLICT (run_id, attempt, kind) DO NOTHING")
+        .await
+        .map(drop)
 }
 
 /// Costs per day and engine between two days, both included. What a recording "cost" counts only

@@ -3,13 +3,13 @@
 //! They are added to with each finished run and can be rebuilt for a day from the runs.
 //! **Invariant:** both ways give the same rows.
 
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{
     Result,
     ids::{PromptId, WorkspaceId},
 };
 use chrono::NaiveDate;
-use sqlx::{FromRow, QueryBuilder, query, query_as};
+use sqlx::{FromRow, query, query_as};
 use std::collections::BTreeMap;
 
 /// Where a count belongs.
@@ -115,10 +115,9 @@ impl Additions {
     }
 }
 
-/// Rows per statement; at most fourteen binds a row.
-const CHUNK: usize = 1000;
-
 /// Adds to the counts; `domains` holds the number of every domain named.
+///
+/// Rows go in the order of their keys: two processes may add to the same ones.
 pub async fn add(
     conn: &mut Conn,
     additions: &Additions,
@@ -131,87 +130,70 @@ pub async fn add(
 
 async fn add_prompts(conn: &mut Conn, additions: &Additions) -> Result<()> {
     let prompts: Vec<_> = additions.prompts.iter().collect();
-    for chunk in prompts.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO daily_prompt_counts AS t (workspace_id, day, engine, prompt_id,
-                     answered, no_answer, failed, own_named, own_cited, own_named_cited,
-                     citations, own_citations, listed) ",
-            );
-            sql.push_values(chunk, |mut row, ((cell, prompt), n)| {
-                row.push_bind(cell.workspace)
-                    .push_bind(cell.day)
-                    .push_bind(&cell.engine)
-                    .push_bind(*prompt)
-                    .push_bind(n.answered)
-                    .push_bind(n.no_answer)
-                    .push_bind(n.failed)
-                    .push_bind(n.own_named)
-                    .push_bind(n.own_cited)
-                    .push_bind(n.own_named_cited)
-                    .push_bind(n.citations)
-                    .push_bind(n.own_citations)
-                    .push_bind(n.listed);
-            });
-            sql.push(
-                " ON CONFLICT (workspace_id, day, engine, prompt_id) DO UPDATE
-                 SET answered = t.answered + excluded.answered,
-                     no_answer = t.no_answer + excluded.no_answer,
-                     failed = t.failed + excluded.failed,
-                     own_named = t.own_named + excluded.own_named,
-                     own_cited = t.own_cited + excluded.own_cited,
-                     own_named_cited = t.own_named_cited + excluded.own_named_cited,
-                     citations = t.citations + excluded.citations,
-                     own_citations = t.own_citations + excluded.own_citations,
-                     listed = t.listed + excluded.listed",
-            );
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(&prompts)
+        .column("workspace_id", |((cell, _), _)| cell.workspace)
+        .column("day", |((cell, _), _)| cell.day)
+        .column("engine", |((cell, _), _)| cell.engine.as_str())
+        .column("prompt_id", |((_, prompt), _)| *prompt)
+        .column("answered", |(_, counts)| counts.answered)
+        .column("no_answer", |(_, counts)| counts.no_answer)
+        .column("failed", |(_, counts)| counts.failed)
+        .column("own_named", |(_, counts)| counts.own_named)
+        .column("own_cited", |(_, counts)| counts.own_cited)
+        .column("own_named_cited", |(_, counts)| counts.own_named_cited)
+        .column("citations", |(_, counts)| counts.citations)
+        .column("own_citations", |(_, counts)| counts.own_citations)
+        .column("listed", |(_, counts)| counts.listed)
+        .insert(
+            conn,
+            "INSERT INTO daily_prompt_counts AS t",
+            "ON CONFLICT (workspace_id, day, engine, prompt_id) DO UPDATE
+             SET answered = t.answered + excluded.answered,
+                 no_answer = t.no_answer + excluded.no_answer,
+                 failed = t.failed + excluded.failed,
+                 own_named = t.own_named + excluded.own_named,
+                 own_cited = t.own_cited + excluded.own_cited,
+                 own_named_cited = t.own_named_cited + excluded.own_named_cited,
+                 citations = t.citations + excluded.citations,
+                 own_citations = t.own_citations + excluded.own_citations,
+                 listed = t.listed + excluded.listed",
+        )
+        .await
+        .map(drop)
 }
 
 async fn add_brands(conn: &mut Conn, additions: &Additions) -> Result<()> {
     let brands: Vec<_> = additions.brands.iter().collect();
-    for chunk in brands.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO daily_brand_counts AS t (workspace_id, day, engine, prompt_id, brand,
-                     named, first, recommended, rank_sum, reciprocal_rank_micros, cited,
-                     positive, neutral, negative) ",
-            );
-            sql.push_values(chunk, |mut row, ((cell, prompt, brand), n)| {
-                row.push_bind(cell.workspace)
-                    .push_bind(cell.day)
-                    .push_bind(&cell.engine)
-                    .push_bind(*prompt)
-                    .push_bind(*brand)
-                    .push_bind(n.named)
-                    .push_bind(n.first)
-                    .push_bind(n.recommended)
-                    .push_bind(n.rank_sum)
-                    .push_bind(n.reciprocal_rank_micros)
-                    .push_bind(n.cited)
-                    .push_bind(n.positive)
-                    .push_bind(n.neutral)
-                    .push_bind(n.negative);
-            });
-            sql.push(
-                " ON CONFLICT (workspace_id, day, engine, prompt_id, brand) DO UPDATE
-                 SET named = t.named + excluded.named, first = t.first + excluded.first,
-                     recommended = t.recommended + excluded.recommended,
-                     rank_sum = t.rank_sum + excluded.rank_sum,
-                     reciprocal_rank_micros =
-                         t.reciprocal_rank_micros + excluded.reciprocal_rank_micros,
-                     cited = t.cited + excluded.cited,
-                     positive = t.positive + excluded.positive,
-                     neutral = t.neutral + excluded.neutral,
-                     negative = t.negative + excluded.negative",
-            );
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(&brands)
+        .column("workspace_id", |((cell, ..), _)| cell.workspace)
+        .column("day", |((cell, ..), _)| cell.day)
+        .column("engine", |((cell, ..), _)| cell.engine.as_str())
+        .column("prompt_id", |((_, prompt, _), _)| *prompt)
+        .column("brand", |((.., brand), _)| *brand)
+        .column("named", |(_, counts)| counts.named)
+        .column("first", |(_, counts)| counts.first)
+        .column("recommended", |(_, counts)| counts.recommended)
+        .column("rank_sum", |(_, counts)| counts.rank_sum)
+        .column("reciprocal_rank_micros", |(_, counts)| counts.reciprocal_rank_micros)
+        .column("cited", |(_, counts)| counts.cited)
+        .column("positive", |(_, counts)| counts.positive)
+        .column("neutral", |(_, counts)| counts.neutral)
+        .column("negative", |(_, counts)| counts.negative)
+        .insert(
+            conn,
+            "INSERT INTO daily_brand_counts AS t",
+            "ON CONFLICT (workspace_id, day, engine, prompt_id, brand) DO UPDATE
+             SET named = t.named + excluded.named, first = t.first + excluded.first,
+                 recommended = t.recommended + excluded.recommended,
+                 rank_sum = t.rank_sum + excluded.rank_sum,
+                 reciprocal_rank_micros =
+                     t.reciprocal_rank_micros + excluded.reciprocal_rank_micros,
+                 cited = t.cited + excluded.cited, positive = t.positive + excluded.positive,
+                 neutral = t.neutral + excluded.neutral,
+                 negative = t.negative + excluded.negative",
+        )
+        .await
+        .map(drop)
 }
 
 async fn add_domains(
@@ -220,32 +202,25 @@ async fn add_domains(
     domains: &BTreeMap<String, i64>,
 ) -> Result<()> {
     let names: Vec<_> = additions.domains.iter().collect();
-    for chunk in names.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO daily_domain_counts AS t (workspace_id, day, engine, domain,
-                     answers, cited, listed, competitor_only) ",
-            );
-            sql.push_values(chunk, |mut row, ((cell, domain), n)| {
-                row.push_bind(cell.workspace)
-                    .push_bind(cell.day)
-                    .push_bind(&cell.engine)
-                    .push_bind(domains.get(domain).copied())
-                    .push_bind(n.answers)
-                    .push_bind(n.cited)
-                    .push_bind(n.listed)
-                    .push_bind(n.competitor_only);
-            });
-            sql.push(
-                " ON CONFLICT (workspace_id, day, engine, domain) DO UPDATE
-                 SET answers = t.answers + excluded.answers, cited = t.cited + excluded.cited,
-                     listed = t.listed + excluded.listed,
-                     competitor_only = t.competitor_only + excluded.competitor_only",
-            );
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(&names)
+        .column("workspace_id", |((cell, _), _)| cell.workspace)
+        .column("day", |((cell, _), _)| cell.day)
+        .column("engine", |((cell, _), _)| cell.engine.as_str())
+        .column("domain", |((_, name), _)| domains.get(name).copied())
+        .column("answers", |(_, counts)| counts.answers)
+        .column("cited", |(_, counts)| counts.cited)
+        .column("listed", |(_, counts)| counts.listed)
+        .column("competitor_only", |(_, counts)| counts.competitor_only)
+        .insert(
+            conn,
+            "INSERT INTO daily_domain_counts AS t",
+            "ON CONFLICT (workspace_id, day, engine, domain) DO UPDATE
+             SET answers = t.answers + excluded.answers, cited = t.cited + excluded.cited,
+                 listed = t.listed + excluded.listed,
+                 competitor_only = t.competitor_only + excluded.competitor_only",
+        )
+        .await
+        .map(drop)
 }
 
 /// A statement over every run of the day that counts, with what its answer says of the brands.

@@ -1,10 +1,10 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{
     Result,
     ids::{JobId, ProcessId, WorkspaceId},
 };
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, QueryBuilder, query, query_as, types::Json};
+use sqlx::{FromRow, query, query_as, types::Json};
 use std::collections::HashSet;
 
 /// Why somebody waits for a job. Within a lane, a class goes before the ones below it.
@@ -91,6 +91,33 @@ pub enum JobEnd {
 }
 
 impl JobEnd {
+    /// What the row says then.
+    fn state(&self) -> &'static str {
+        match self {
+            JobEnd::Succeeded => "succeeded",
+            JobEnd::Retry { .. } => "available",
+            JobEnd::Dead { .. } => "dead",
+            JobEnd::Cancelled => "cancelled",
+        }
+    }
+
+    fn is_final(&self) -> bool {
+        !matches!(self, JobEnd::Retry { .. })
+    }
+
+    /// When the next try is due.
+    fn run_at(&self) -> Option<DateTime<Utc>> {
+        match self {
+            JobEnd::Retry { run_at, .. } => Some(*run_at),
+            _ => None,
+        }
+    }
+
+    /// The try did not use up an attempt.
+    fn gives_back(&self) -> bool {
+        matches!(self, JobEnd::Retry { counts: false, .. })
+    }
+
     /// What went wrong, if something did.
     fn error(&self) -> Option<&str> {
         match self {
@@ -111,38 +138,25 @@ pub struct JobCount {
     pub oldest_run_at: Option<DateTime<Utc>>,
 }
 
-/// Rows per statement; SQLite takes 32,766 binds, and a page of rows is as fast as one.
-const CHUNK: usize = 500;
-
 /// Adds jobs in the caller's transaction; returns how many were new.
 pub async fn insert(conn: &mut Conn, jobs: &[NewJob], now: DateTime<Utc>) -> Result<u64> {
-    let mut added = 0;
-    for chunk in jobs.chunks(CHUNK) {
-        added += on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO jobs (id, queue, lane, workspace_id, priority, unique_key, payload,
-                                   state, run_at, epoch, attempt, max_attempts, lost, created_at) ",
-            );
-            sql.push_values(chunk, |mut row, job| {
-                row.push_bind(JobId::generate())
-                    .push_bind(job.queue)
-                    .push_bind(&job.lane)
-                    .push_bind(job.workspace.unwrap_or(WorkspaceId(uuid::Uuid::nil())))
-                    .push_bind(job.priority)
-                    .push_bind(&job.unique_key)
-                    .push_bind(Json(&job.payload))
-                    .push("'available'")
-                    .push_bind(job.run_at)
-                    .push("0, 0")
-                    .push_bind(job.max_attempts)
-                    .push("0")
-                    .push_bind(now);
-            });
-            sql.push(" ON CONFLICT DO NOTHING");
-            sql.build().execute(c).await.map(|done| done.rows_affected())
-        })?;
-    }
-    Ok(added)
+    Rows::new(jobs)
+        .column("id", |_| JobId::generate())
+        .column("queue", |job| job.queue)
+        .column("lane", |job| job.lane.as_str())
+        .column("workspace_id", |job| job.workspace.unwrap_or(WorkspaceId(uuid::Uuid::nil())))
+        .column("priority", |job| job.priority)
+        .column("unique_key", |job| job.unique_key.as_deref())
+        .column("payload", |job| Json(&job.payload))
+        .column("state", |_| "available")
+        .column("run_at", |job| job.run_at)
+        .column("epoch", |_| 0_i64)
+        .column("attempt", |_| 0_i64)
+        .column("max_attempts", |job| job.max_attempts)
+        .column("lost", |_| 0_i64)
+        .column("created_at", |_| now)
+        .insert(conn, "INSERT INTO jobs", "ON CONFLICT DO NOTHING")
+        .await
 }
 
 /// Ends tries that `owner` still holds; returns the ids of those that it did.
@@ -156,45 +170,30 @@ pub async fn end(
     ends: &[(JobId, i64, JobEnd)],
     now: DateTime<Utc>,
 ) -> Result<HashSet<JobId>> {
-    let mut ended = HashSet::with_capacity(ends.len());
-    for chunk in ends.chunks(CHUNK) {
-        let ids: Vec<JobId> = on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "UPDATE jobs
-                 SET state = v.column3, run_at = COALESCE(v.column4, jobs.run_at),
-                     attempt = jobs.attempt - v.column5, dispatched_at = NULL,
-                     epoch = jobs.epoch + CASE WHEN v.column7 IS NULL THEN 1 ELSE 0 END,
-                     last_error = COALESCE(v.column6, jobs.last_error), finished_at = v.column7,
-                     unique_key = CASE WHEN v.column7 IS NULL THEN jobs.unique_key END,
-                     owner = NULL, lease_until = NULL
-                 FROM (",
-            );
-            sql.push_values(chunk, |mut row, (id, epoch, end)| {
-                let (state, run_at, give_back, error, finished_at) = match end {
-                    JobEnd::Succeeded => ("succeeded", None, 0, None, Some(now)),
-                    JobEnd::Retry { run_at, counts, error } => {
-                        ("available", Some(*run_at), i64::from(!counts), error.clone(), None)
-                    }
-                    JobEnd::Dead { error } => ("dead", None, 0, Some(error.clone()), Some(now)),
-                    JobEnd::Cancelled => ("cancelled", None, 0, None, Some(now)),
-                };
-                row.push_bind(*id)
-                    .push_bind(*epoch)
-                    .push_bind(state)
-                    .push_bind(run_at)
-                    .push_bind(give_back)
-                    .push_bind(error)
-                    .push_bind(finished_at);
-            });
-            sql.push(
-                ") AS v WHERE jobs.id = v.column1 AND jobs.epoch = v.column2
-                 AND jobs.state = 'running' AND jobs.owner = ",
-            );
-            sql.push_bind(owner).push(" RETURNING jobs.id");
-            sql.build_query_scalar().fetch_all(c).await
-        })?;
-        ended.extend(ids);
-    }
+    let ended: Vec<(JobId,)> = Rows::new(ends)
+        .column("id", |(id, ..)| *id)
+        .column("epoch", |(_, epoch, _)| *epoch)
+        .column("state", |(.., end)| end.state())
+        .column("run_at", |(.., end)| end.run_at())
+        .column("given_back", |(.., end)| i64::from(end.gives_back()))
+        .column("error", |(.., end)| end.error())
+        .column("finished_at", |(.., end)| end.is_final().then_some(now))
+        .column("owner", |_| owner)
+        .fetch(
+            conn,
+            "UPDATE jobs
+             SET state = v.state, run_at = COALESCE(v.run_at, jobs.run_at),
+                 attempt = jobs.attempt - v.given_back, dispatched_at = NULL,
+                 epoch = jobs.epoch + CASE WHEN v.finished_at IS NULL THEN 1 ELSE 0 END,
+                 last_error = COALESCE(v.error, jobs.last_error), finished_at = v.finished_at,
+                 unique_key = CASE WHEN v.finished_at IS NULL THEN jobs.unique_key END,
+                 owner = NULL, lease_until = NULL
+             FROM v WHERE jobs.id = v.id AND jobs.epoch = v.epoch
+               AND jobs.state = 'running' AND jobs.owner = v.owner
+             RETURNING jobs.id",
+        )
+        .await?;
+    let ended: HashSet<JobId> = ended.into_iter().map(|(id,)| id).collect();
     let errors: Vec<_> = ends
         .iter()
         .filter(|(id, ..)| ended.contains(id))
@@ -210,23 +209,20 @@ async fn note_errors(
     errors: &[(JobId, i64, &str)],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    for chunk in errors.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO job_errors (job_id, epoch, attempt, error, created_at)
-                 SELECT jobs.id, v.column2, jobs.attempt, v.column3, v.column4 FROM (",
-            );
-            sql.push_values(chunk, |mut row, (id, epoch, error)| {
-                row.push_bind(*id).push_bind(*epoch).push_bind(*error).push_bind(now);
-            });
-            sql.push(
-                ") AS v JOIN jobs ON jobs.id = v.column1
-                 WHERE TRUE ON CONFLICT (job_id, epoch) DO NOTHING",
-            );
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(errors)
+        .column("id", |(id, ..)| *id)
+        .column("epoch", |(_, epoch, _)| *epoch)
+        .column("error", |(.., error)| *error)
+        .column("now", |_| now)
+        .execute(
+            conn,
+            "INSERT INTO job_errors (job_id, epoch, attempt, error, created_at)
+             SELECT jobs.id, v.epoch, jobs.attempt, v.error, v.now
+             FROM v JOIN jobs ON jobs.id = v.id
+             WHERE TRUE ON CONFLICT (job_id, epoch) DO NOTHING",
+        )
+        .await
+        .map(drop)
 }
 
 /// Prolongs every lease of `owner`; returns how many it holds.

@@ -1,6 +1,6 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{Result, ids::WorkspaceId};
-use sqlx::{FromRow, QueryBuilder, query_as};
+use sqlx::{FromRow, query_as};
 
 /// One place where an answer names a brand.
 #[derive(Debug, Clone, PartialEq, FromRow)]
@@ -22,31 +22,20 @@ pub struct Mention {
     pub sentiment: Option<i64>,
 }
 
-/// Rows per statement; nine binds a row.
-const CHUNK: usize = 2000;
-
 pub async fn insert(conn: &mut Conn, mentions: &[&Mention]) -> Result<()> {
-    for chunk in mentions.chunks(CHUNK) {
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO mentions (run_number, start, length, workspace_id, brand, rank,
-                                       list_position, recommended, sentiment) ",
-            );
-            sql.push_values(chunk, |mut row, mention| {
-                row.push_bind(mention.run_number)
-                    .push_bind(mention.start)
-                    .push_bind(mention.length)
-                    .push_bind(mention.workspace_id)
-                    .push_bind(mention.brand)
-                    .push_bind(mention.rank)
-                    .push_bind(mention.list_position)
-                    .push_bind(mention.recommended)
-                    .push_bind(mention.sentiment);
-            });
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
-    Ok(())
+    Rows::new(mentions)
+        .column("run_number", |mention| mention.run_number)
+        .column("start", |mention| mention.start)
+        .column("length", |mention| mention.length)
+        .column("workspace_id", |mention| mention.workspace_id)
+        .column("brand", |mention| mention.brand)
+        .column("rank", |mention| mention.rank)
+        .column("list_position", |mention| mention.list_position)
+        .column("recommended", |mention| mention.recommended)
+        .column("sentiment", |mention| mention.sentiment)
+        .insert(conn, "INSERT INTO mentions", "")
+        .await
+        .map(drop)
 }
 
 /// The mentions of an answer, in the order of the text.

@@ -24,6 +24,7 @@ pub mod api_keys;
 pub mod audit_logs;
 pub mod batches;
 pub mod brands;
+mod bulk;
 pub mod citations;
 pub mod claims;
 pub mod costs;
@@ -117,6 +118,8 @@ impl Store {
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
+            // Some two dozen statements over many rows, each in a few sizes; see `bulk`.
+            .statement_cache_capacity(400)
             .busy_timeout(Duration::from_secs(5));
         if let Some(folder) = options.get_filename().parent().filter(|f| *f != Path::new("")) {
             std::fs::create_dir_all(folder)?;

@@ -1,9 +1,9 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{Result, ids::WorkspaceId};
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
-use sqlx::{QueryBuilder, query_scalar};
+use sqlx::query_scalar;
 
 /// What an engine sent, compressed and named by what it says.
 #[derive(Debug, Clone)]
@@ -32,27 +32,20 @@ impl RawPayload {
 /// Keeps payloads; one that is there already is the same by its name.
 pub async fn insert(
     conn: &mut Conn,
-    payloads: &[(WorkspaceId, &RawPayload)],
+    payloads: &mut [(WorkspaceId, &RawPayload)],
     now: DateTime<Utc>,
 ) -> Result<()> {
-    if payloads.is_empty() {
-        return Ok(());
-    }
-    on_db!(conn, |c| {
-        let mut sql = QueryBuilder::new(
-            "INSERT INTO raw_payloads (workspace_id, digest, bytes, size, created_at) ",
-        );
-        sql.push_values(payloads, |mut row, (workspace, payload)| {
-            row.push_bind(*workspace)
-                .push_bind(&payload.digest)
-                .push_bind(&payload.bytes)
-                .push_bind(payload.size)
-                .push_bind(now);
-        });
-        sql.push(" ON CONFLICT DO NOTHING");
-        sql.build().execute(c).await.map(drop)
-    })?;
-    Ok(())
+    // Two processes may keep the same ones.
+    payloads.sort_unstable_by_key(|(workspace, payload)| (*workspace, &payload.digest));
+    Rows::new(payloads)
+        .column("workspace_id", |(workspace, _)| *workspace)
+        .column("digest", |(_, payload)| payload.digest.as_slice())
+        .column("bytes", |(_, payload)| payload.bytes.as_slice())
+        .column("size", |(_, payload)| payload.size)
+        .column("created_at", |_| now)
+        .insert(conn, "INSERT INTO raw_payloads", "ON CONFLICT DO NOTHING")
+        .await
+        .map(drop)
 }
 
 /// The uncompressed document.

@@ -7,10 +7,12 @@
 //! worker says after it lost its lease leaves no row.
 
 use super::{
-    Conn, answers, batches, citations, costs,
+    Conn, answers, batches,
+    bulk::Rows,
+    citations, costs,
     daily_counts::{self, Additions},
     jobs::{self, JobEnd},
-    mentions, on_db,
+    mentions,
     raw_payloads::{self, RawPayload},
     runs::{RunOutcome, RunState},
 };
@@ -19,7 +21,6 @@ use crate::{
     ids::{BatchId, JobId, ProcessId, RunId, WorkspaceId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::QueryBuilder;
 use std::collections::{BTreeSet, HashSet};
 
 /// A call is about to be made.
@@ -97,59 +98,52 @@ pub async fn begin(conn: &mut Conn, begins: &[&Begin], now: DateTime<Utc>) -> Re
     if begins.is_empty() {
         return Ok(HashSet::new());
     }
-    let started: Vec<i64> = on_db!(conn, |c| {
-        let mut sql = QueryBuilder::new(
-            "UPDATE runs SET state = 'running', attempts = v.column2, provider_digest = v.column3,
-                             started_at = COALESCE(started_at, v.column4)
-             FROM (",
-        );
-        sql.push_values(begins, |mut row, begin| {
-            row.push_bind(begin.run_number)
-                .push_bind(begin.attempt)
-                .push_bind(&begin.provider_digest)
-                .push_bind(now);
-        });
-        sql.push(
-            ") AS v WHERE runs.number = v.column1 AND runs.state IN ('queued', 'running')
+    let started: Vec<(i64,)> = Rows::new(begins)
+        .column("run_number", |begin| begin.run_number)
+        .column("attempt", |begin| begin.attempt)
+        .column("provider_digest", |begin| begin.provider_digest.as_slice())
+        .column("now", |_| now)
+        .fetch(
+            conn,
+            "UPDATE runs SET state = 'running', attempts = v.attempt,
+                             provider_digest = v.provider_digest,
+                             started_at = COALESCE(started_at, v.now)
+             FROM v WHERE runs.number = v.run_number AND runs.state IN ('queued', 'running')
              RETURNING runs.number",
-        );
-        sql.build_query_scalar().fetch_all(c).await
-    })?;
-    let started: HashSet<i64> = started.into_iter().collect();
+        )
+        .await?;
+    let started: HashSet<i64> = started.into_iter().map(|(number,)| number).collect();
     let begins: Vec<_> =
         begins.iter().copied().filter(|b| started.contains(&b.run_number)).collect();
-    if !begins.is_empty() {
-        // An older attempt that never came back was lost with its worker.
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new("UPDATE run_attempts SET state = 'lost' FROM (");
-            sql.push_values(&begins, |mut row, begin| {
-                row.push_bind(begin.run_number).push_bind(begin.attempt);
-            });
-            sql.push(
-                ") AS v WHERE run_attempts.run_number = v.column1
-                 AND run_attempts.attempt < v.column2 AND run_attempts.state = 'running'",
-            );
-            sql.build().execute(c).await.map(drop)
-        })?;
-        on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO run_attempts (run_number, attempt, workspace_id, state,
-                                           provider_digest, fetches, cost_micros, started_at) ",
-            );
-            sql.push_values(&begins, |mut row, begin| {
-                row.push_bind(begin.run_number)
-                    .push_bind(begin.attempt)
-                    .push_bind(begin.workspace)
-                    .push_bind("running")
-                    .push_bind(&begin.provider_digest)
-                    .push("0, 0")
-                    .push_bind(now);
-            });
-            // A resumed call goes on with its row.
-            sql.push(" ON CONFLICT (run_number, attempt) DO UPDATE SET state = 'running'");
-            sql.build().execute(c).await.map(drop)
-        })?;
-    }
+
+    // An older attempt that never came back was lost with its worker.
+    let again: Vec<_> = begins.iter().filter(|begin| begin.attempt > 1).collect();
+    Rows::new(&again)
+        .column("run_number", |begin| begin.run_number)
+        .column("attempt", |begin| begin.attempt)
+        .execute(
+            conn,
+            "UPDATE run_attempts SET state = 'lost'
+             FROM v WHERE run_attempts.run_number = v.run_number
+               AND run_attempts.attempt < v.attempt AND run_attempts.state = 'running'",
+        )
+        .await?;
+    Rows::new(&begins)
+        .column("run_number", |begin| begin.run_number)
+        .column("attempt", |begin| begin.attempt)
+        .column("workspace_id", |begin| begin.workspace)
+        .column("state", |_| "running")
+        .column("provider_digest", |begin| begin.provider_digest.as_slice())
+        .column("fetches", |_| 0_i64)
+        .column("cost_micros", |_| 0_i64)
+        .column("started_at", |_| now)
+        // A resumed call goes on with its row.
+        .insert(
+            conn,
+            "INSERT INTO run_attempts",
+            "ON CONFLICT (run_number, attempt) DO UPDATE SET state = 'running'",
+        )
+        .await?;
     Ok(started)
 }
 
@@ -158,28 +152,23 @@ pub async fn fetched(conn: &mut Conn, fetched: &[&Fetched], now: DateTime<Utc>) 
     if fetched.is_empty() {
         return Ok(());
     }
-    let payloads: Vec<_> = fetched.iter().map(|f| (f.workspace, &f.raw)).collect();
-    raw_payloads::insert(conn, &payloads, now).await?;
-    on_db!(conn, |c| {
-        let mut sql = QueryBuilder::new(
-            "UPDATE run_attempts SET state = 'fetched', raw_digest = v.column3,
-                                     fetches = v.column4, cost_micros = v.column5
-             FROM (",
-        );
-        sql.push_values(fetched, |mut row, f| {
-            row.push_bind(f.run_number)
-                .push_bind(f.attempt)
-                .push_bind(&f.raw.digest)
-                .push_bind(f.fetches)
-                .push_bind(f.cost_micros);
-        });
-        sql.push(
-            ") AS v WHERE run_attempts.run_number = v.column1
-             AND run_attempts.attempt = v.column2",
-        );
-        sql.build().execute(c).await.map(drop)
-    })?;
-    Ok(())
+    let mut payloads: Vec<_> = fetched.iter().map(|f| (f.workspace, &f.raw)).collect();
+    raw_payloads::insert(conn, &mut payloads, now).await?;
+    Rows::new(fetched)
+        .column("run_number", |fetched| fetched.run_number)
+        .column("attempt", |fetched| fetched.attempt)
+        .column("raw_digest", |fetched| fetched.raw.digest.as_slice())
+        .column("fetches", |fetched| fetched.fetches)
+        .column("cost_micros", |fetched| fetched.cost_micros)
+        .execute(
+            conn,
+            "UPDATE run_attempts SET state = 'fetched', raw_digest = v.raw_digest,
+                                     fetches = v.fetches, cost_micros = v.cost_micros
+             FROM v WHERE run_attempts.run_number = v.run_number
+               AND run_attempts.attempt = v.attempt",
+        )
+        .await
+        .map(drop)
 }
 
 /// Writes how tries ended; returns the jobs that were still `owner`'s, and so were written.
@@ -200,9 +189,9 @@ pub async fn end(
         return Ok(ours);
     }
 
-    let payloads: Vec<_> =
+    let mut payloads: Vec<_> =
         ends.iter().filter_map(|end| Some((end.run.workspace, end.raw.as_ref()?))).collect();
-    raw_payloads::insert(conn, &payloads, now).await?;
+    raw_payloads::insert(conn, &mut payloads, now).await?;
     end_runs(conn, &ends).await?;
     end_attempts(conn, &ends, now).await?;
     let ledger: Vec<_> = ends.iter().filter_map(|end| end.ledger.as_ref()).collect();
@@ -213,8 +202,8 @@ pub async fn end(
     mentions::insert(conn, &spans).await?;
 
     let sources: Vec<_> = ends.iter().flat_map(|end| &end.citations).collect();
-    let names: BTreeSet<&String> = sources.iter().map(|citation| &citation.domain).collect();
-    let names: Vec<String> = names.into_iter().cloned().collect();
+    let names: BTreeSet<&str> = sources.iter().map(|citation| &*citation.domain).collect();
+    let names: Vec<_> = names.into_iter().collect();
     let domains = citations::domain_numbers(conn, &names).await?;
     citations::insert(conn, &sources, &domains).await?;
 
@@ -235,67 +224,60 @@ pub async fn end(
 }
 
 async fn end_runs(conn: &mut Conn, ends: &[&End]) -> Result<()> {
-    on_db!(conn, |c| {
-        let mut sql = QueryBuilder::new(
+    Rows::new(ends)
+        .column("number", |end| end.run.number)
+        .column("state", |end| end.run.state)
+        .column("outcome", |end| end.run.outcome)
+        .column("reason", |end| end.run.reason.as_deref())
+        .column("error_kind", |end| end.run.error_kind.as_deref())
+        .column("error_detail", |end| end.run.error_detail.as_deref())
+        .column("cost_micros", |end| end.run.cost_micros)
+        .column("day", |end| end.run.day)
+        .column("checkpoint", |end| end.run.checkpoint.as_deref())
+        .column("finished_at", |end| end.run.finished_at)
+        .column("mentions", |end| count(&end.mentions))
+        .column("citations", |end| count(&end.citations))
+        .execute(
+            conn,
             "UPDATE runs
-             SET state = v.column2, outcome = v.column3, reason = v.column4,
-                 error_kind = v.column5, error_detail = v.column6,
-                 cost_micros = runs.cost_micros + v.column7, day = v.column8,
-                 checkpoint = v.column9, finished_at = v.column10, mentions = v.column11,
-                 citations = v.column12
-             FROM (",
-        );
-        sql.push_values(ends, |mut row, end| {
-            let run = &end.run;
-            row.push_bind(run.number)
-                .push_bind(run.state)
-                .push_bind(run.outcome)
-                .push_bind(&run.reason)
-                .push_bind(&run.error_kind)
-                .push_bind(&run.error_detail)
-                .push_bind(run.cost_micros)
-                .push_bind(run.day)
-                .push_bind(&run.checkpoint)
-                .push_bind(run.finished_at)
-                .push_bind(i64::try_from(end.mentions.len()).unwrap_or(i64::MAX))
-                .push_bind(i64::try_from(end.citations.len()).unwrap_or(i64::MAX));
-        });
-        sql.push(") AS v WHERE runs.number = v.column1");
-        sql.build().execute(c).await.map(drop)
-    })?;
-    Ok(())
+             SET state = v.state, outcome = v.outcome, reason = v.reason,
+                 error_kind = v.error_kind, error_detail = v.error_detail,
+                 cost_micros = runs.cost_micros + v.cost_micros, day = v.day,
+                 checkpoint = v.checkpoint, finished_at = v.finished_at, mentions = v.mentions,
+                 citations = v.citations
+             FROM v WHERE runs.number = v.number",
+        )
+        .await
+        .map(drop)
 }
 
 async fn end_attempts(conn: &mut Conn, ends: &[&End], now: DateTime<Utc>) -> Result<()> {
     let attempts: Vec<_> =
         ends.iter().filter_map(|end| Some((*end, end.attempt.as_ref()?))).collect();
-    if attempts.is_empty() {
-        return Ok(());
-    }
-    on_db!(conn, |c| {
-        let mut sql = QueryBuilder::new(
+    Rows::new(&attempts)
+        .column("run_number", |(end, _)| end.run.number)
+        .column("attempt", |(_, attempt)| attempt.attempt)
+        .column("state", |(_, attempt)| attempt.state)
+        .column("fetches", |(_, attempt)| attempt.fetches)
+        .column("cost_micros", |(_, attempt)| attempt.cost_micros)
+        .column("error_kind", |(_, attempt)| attempt.error_kind.as_deref())
+        .column("error_detail", |(_, attempt)| attempt.error_detail.as_deref())
+        .column("finished_at", |(_, attempt)| (attempt.state != "waiting").then_some(now))
+        .column("raw_digest", |(end, _)| Some(end.raw.as_ref()?.digest.as_slice()))
+        .execute(
+            conn,
             "UPDATE run_attempts
-             SET state = v.column3, fetches = v.column4, cost_micros = v.column5,
-                 error_kind = v.column6, error_detail = v.column7, finished_at = v.column8,
-                 raw_digest = COALESCE(v.column9, run_attempts.raw_digest)
-             FROM (",
-        );
-        sql.push_values(&attempts, |mut row, (end, attempt)| {
-            row.push_bind(end.run.number)
-                .push_bind(attempt.attempt)
-                .push_bind(attempt.state)
-                .push_bind(attempt.fetches)
-                .push_bind(attempt.cost_micros)
-                .push_bind(&attempt.error_kind)
-                .push_bind(&attempt.error_detail)
-                .push_bind((attempt.state != "waiting").then_some(now))
-                .push_bind(end.raw.as_ref().map(|raw| &raw.digest));
-        });
-        sql.push(
-            ") AS v WHERE run_attempts.run_number = v.column1
-             AND run_attempts.attempt = v.column2",
-        );
-        sql.build().execute(c).await.map(drop)
-    })?;
-    Ok(())
+             SET state = v.state, fetches = v.fetches, cost_micros = v.cost_micros,
+                 error_kind = v.error_kind, error_detail = v.error_detail,
+                 finished_at = v.finished_at,
+                 raw_digest = COALESCE(v.raw_digest, run_attempts.raw_digest)
+             FROM v WHERE run_attempts.run_number = v.run_number
+               AND run_attempts.attempt = v.attempt",
+        )
+        .await
+        .map(drop)
+}
+
+fn count<T>(items: &[T]) -> i64 {
+    i64::try_from(items.len()).unwrap_or(i64::MAX)
 }

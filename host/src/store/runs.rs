@@ -1,11 +1,11 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{
     Error, Result,
     ids::{BatchId, PromptId, PromptVersionId, RunId, WorkspaceId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
-use sqlx::{FromRow, QueryBuilder, query, query_as};
+use sqlx::{FromRow, query, query_as};
 use std::collections::HashSet;
 
 /// One prompt version asked once of one engine.
@@ -124,9 +124,6 @@ pub struct Question {
     pub synthetic_workspace: bool,
 }
 
-/// Rows per statement; see `store::jobs`.
-const CHUNK: usize = 500;
-
 /// Makes runs; those whose key exists already are left out. Returns the ids that are new.
 pub async fn insert(
     conn: &mut Conn,
@@ -134,35 +131,30 @@ pub async fn insert(
     runs: &[NewRun],
     now: DateTime<Utc>,
 ) -> Result<HashSet<RunId>> {
-    let mut made = HashSet::with_capacity(runs.len());
-    for chunk in runs.chunks(CHUNK) {
-        let ids: Vec<RunId> = on_db!(conn, |c| {
-            let mut sql = QueryBuilder::new(
-                "INSERT INTO runs (id, workspace_id, batch_id, prompt_id, prompt_version_id,
-                                   engine, sample, slot, run_key, synthetic, state, attempts,
-                                   cost_micros, mentions, citations, created_at) ",
-            );
-            sql.push_values(chunk, |mut row, run| {
-                row.push_bind(run.id)
-                    .push_bind(workspace)
-                    .push_bind(run.batch)
-                    .push_bind(run.prompt)
-                    .push_bind(run.prompt_version)
-                    .push_bind(&run.engine)
-                    .push_bind(run.sample)
-                    .push_bind(&run.slot)
-                    .push_bind(&run.run_key)
-                    .push_bind(run.synthetic)
-                    .push_bind(RunState::Queued)
-                    .push("0, 0, 0, 0")
-                    .push_bind(now);
-            });
-            sql.push(" ON CONFLICT (workspace_id, run_key) DO NOTHING RETURNING id");
-            sql.build_query_scalar().fetch_all(c).await
-        })?;
-        made.extend(ids);
-    }
-    Ok(made)
+    let made: Vec<(RunId,)> = Rows::new(runs)
+        .column("id", |run| run.id)
+        .column("workspace_id", |_| workspace)
+        .column("batch_id", |run| run.batch)
+        .column("prompt_id", |run| run.prompt)
+        .column("prompt_version_id", |run| run.prompt_version)
+        .column("engine", |run| run.engine.as_str())
+        .column("sample", |run| run.sample)
+        .column("slot", |run| run.slot.as_str())
+        .column("run_key", |run| run.run_key.as_slice())
+        .column("synthetic", |run| run.synthetic)
+        .column("state", |_| RunState::Queued)
+        .column("attempts", |_| 0_i64)
+        .column("cost_micros", |_| 0_i64)
+        .column("mentions", |_| 0_i64)
+        .column("citations", |_| 0_i64)
+        .column("created_at", |_| now)
+        .insert_returning(
+            conn,
+            "INSERT INTO runs",
+            "ON CONFLICT (workspace_id, run_key) DO NOTHING RETURNING id",
+        )
+        .await?;
+    Ok(made.into_iter().map(|(id,)| id).collect())
 }
 
 pub async fn find(conn: &mut Conn, workspace: WorkspaceId, id: RunId) -> Result<Run> {
