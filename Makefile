@@ -11,7 +11,7 @@ CARGO := cargo
 # Build output is noise beside a result on standard output.
 say = @echo "==> $(1)" >&2
 
-.PHONY: help demo test check plugins host bench fmt setup tools postgres clean
+.PHONY: help demo test check plugins host bench chaos fmt setup tools postgres redis clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -42,7 +42,10 @@ tools:
 postgres:
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || { echo "==> installing PostgreSQL" >&2; apt-get update -q >&2; apt-get install -qy --no-install-recommends postgresql >&2; }
 
-test: setup tools postgres plugins ## Run the whole suite on SQLite and on PostgreSQL
+redis:
+	@command -v redis-server >/dev/null || { echo "==> installing Redis" >&2; apt-get update -q >&2; apt-get install -qy --no-install-recommends redis-server >&2; }
+
+test: setup tools postgres redis plugins ## Run the whole suite on SQLite and on PostgreSQL
 	$(call say,testing the components)
 	cd plugins && $(CARGO) test --locked --workspace
 	$(call say,testing analysis, runtime and sdk)
@@ -68,6 +71,11 @@ bench: plugins ## Run the benchmarks (release build)
 	$(CARGO) bench --locked -p aiv-analysis
 	$(CARGO) bench --locked -p aiv-runtime
 	$(CARGO) bench --locked -p aiv
+
+chaos: setup postgres redis plugins ## Break what the host leans on and check the accounts (CHAOS_SECONDS=600, CHAOS_ARGS="--seed 7")
+	$(call say,building the host)
+	@$(CARGO) build --release --locked -p aiv -p aiv-bench >&2
+	@target/release/aiv-chaos --aiv target/release/aiv $(CHAOS_ARGS)
 
 fmt: ## Format all code
 	$(CARGO) fmt --all

@@ -137,6 +137,12 @@ pub struct Workers {
     #[config(env = "AUTO_THROTTLE_ENABLED", default = true)]
     pub auto_throttle_enabled: bool,
 
+    /// How long a worker's claim holds when it is not renewed, which happens three times in this
+    /// time. A worker that dies is noticed this much later; shorter leases cost writes, and take
+    /// jobs away from a worker that merely stood still.
+    #[config(env = "WORKER_LEASE_SECONDS", default = 30)]
+    pub lease_seconds: std::num::NonZeroU16,
+
     /// How long a stopping process waits for the runs in flight before it hands them back.
     #[config(env = "DRAIN_TIMEOUT_SECONDS", default = 25)]
     pub drain_timeout_seconds: u64,

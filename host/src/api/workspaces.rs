@@ -100,7 +100,7 @@ impl Api {
         let workspace = workspaces::Workspace {
             timezone: timezone.unwrap_or_else(|| "UTC".into()),
             daily_budget_micros,
-            ..workspaces::Workspace::new(name.trim(), false, now)
+            ..workspaces::Workspace::new(name.trim(), self.0.providers.is_synthetic(), now)
         };
         workspaces::insert(&mut tx, &workspace).await?;
         let (key, row) = api_keys::issue(workspace.id, "owner", Role::Owner, vec![], None, now);

@@ -86,7 +86,7 @@ pub(super) async fn work(
     let config = WorkerConfig {
         drain_timeout: Duration::from_secs(workers.drain_timeout_seconds),
         auto_throttle: workers.auto_throttle_enabled,
-        ..WorkerConfig::default()
+        ..WorkerConfig::with_lease(Duration::from_secs(workers.lease_seconds.get().into()))
     };
     let handlers: Arc<dyn Handlers> = Arc::new(jobs::Context::new(app.clone(), tasks));
     let (store, clock, queue) = (app.store.clone(), app.clock.clone(), app.queue.clone());

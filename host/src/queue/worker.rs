@@ -15,7 +15,12 @@ use crate::{
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use futures_util::FutureExt;
-use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     task::{JoinError, JoinSet},
     time::Instant,
@@ -31,6 +36,8 @@ pub struct WorkerConfig {
     pub renew_every: Duration,
     /// How often expired leases are looked for.
     pub rescue_every: Duration,
+    /// How often throughput is noted and what is old is forgotten.
+    pub tidy_every: Duration,
     /// How long a worker that starts leaves expired leases alone.
     pub rescue_grace: Duration,
     /// How long an idle worker waits before it looks by itself.
@@ -47,11 +54,20 @@ pub struct WorkerConfig {
 
 impl Default for WorkerConfig {
     fn default() -> Self {
+        WorkerConfig::with_lease(Duration::from_secs(30))
+    }
+}
+
+impl WorkerConfig {
+    /// All times that follow from how long a claim holds.
+    pub fn with_lease(lease: Duration) -> Self {
+        let renew_every = lease / 3;
         WorkerConfig {
-            lease: Duration::from_secs(30),
-            renew_every: Duration::from_secs(10),
-            rescue_every: Duration::from_secs(5),
-            rescue_grace: Duration::from_secs(12),
+            lease,
+            renew_every,
+            rescue_every: (lease / 6).min(Duration::from_secs(2)),
+            tidy_every: Duration::from_secs(5),
+            rescue_grace: renew_every + Duration::from_secs(2),
             poll_every: Duration::from_secs(1),
             drain_timeout: Duration::from_secs(25),
             max_lost: 3,
@@ -78,6 +94,10 @@ pub struct Worker {
     presence: Presence,
     room: Room,
     tasks: JoinSet<Settled>,
+    /// The jobs of `tasks`.
+    held: HashSet<JobId>,
+    /// A claim failed, and may have been made all the same: its answer was lost.
+    unsure: bool,
     /// What ended since the last note of it.
     minutes: HashMap<(&'static str, DateTime<Utc>), QueueMinute>,
     unwritten: Vec<(JobId, i64, JobEnd)>,
@@ -105,6 +125,8 @@ impl Worker {
             presence,
             room,
             tasks: JoinSet::new(),
+            held: HashSet::new(),
+            unsure: false,
             minutes: HashMap::new(),
             unwritten: Vec::new(),
             rescue_after,
@@ -130,7 +152,7 @@ impl Worker {
     /// Works until `stop`, then waits for the jobs in flight or hands them back.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut renew_at = Instant::now() + self.config.renew_every;
-        let mut maintain_at = Instant::now();
+        let (mut maintain_at, mut tidy_at) = (Instant::now(), Instant::now());
         while !stop.is_cancelled() && !self.presence.is_draining() {
             if Instant::now() >= renew_at {
                 self.renew().await;
@@ -139,6 +161,12 @@ impl Worker {
             if Instant::now() >= maintain_at {
                 self.maintain().await;
                 maintain_at = Instant::now() + self.config.rescue_every;
+            }
+            if Instant::now() >= tidy_at {
+                if let Err(err) = self.tidy(self.clock.now()).await {
+                    tracing::warn!("cannot tidy up the queues: {err}");
+                }
+                tidy_at = Instant::now() + self.config.tidy_every;
             }
             let timer = match self.dispatcher.take(&self.room).await {
                 Ok(Taken { jobs, .. }) if !jobs.is_empty() => {
@@ -150,6 +178,7 @@ impl Worker {
                 }
                 Err(err) => {
                     tracing::warn!("cannot take jobs: {err}");
+                    self.unsure = true;
                     self.note_outage();
                     renew_at = Instant::now();
                     Instant::now() + self.config.poll_every
@@ -194,6 +223,7 @@ impl Worker {
                 handlers: Arc::clone(&self.handlers),
                 spec,
             };
+            self.held.insert(job.id);
             self.tasks.spawn(task.run(job));
         }
         self.presence.set_in_flight(self.tasks.len());
@@ -225,6 +255,7 @@ impl Worker {
                 return vec![];
             }
         };
+        self.held.remove(&ended.id);
         self.room.end(ended.queue, &ended.lane, ended.workspace);
         if ended.outcome == Outcome::Unwritten {
             // The try counts: what it did is not known, and it must not be repeated for ever.
@@ -257,19 +288,31 @@ impl Worker {
     }
 
     async fn renew(&mut self) {
-        if self.tasks.is_empty() {
+        if self.tasks.is_empty() && self.unwritten.is_empty() && !self.unsure {
             return;
         }
         let renewed = async {
             let mut tx = self.store.begin().await?;
-            let until = self.clock.now() + self.config.lease;
-            jobs::renew(&mut tx, self.presence.id(), until).await?;
+            let now = self.clock.now();
+            let owner = self.presence.id();
+            let mut stray = jobs::renew(&mut tx, owner, now + self.config.lease).await?;
+            stray.retain(|id| {
+                !self.held.contains(id) && !self.unwritten.iter().any(|(other, ..)| other == id)
+            });
+            // Nobody works on them, and as long as they are renewed nobody else would.
+            if !stray.is_empty() {
+                jobs::hand_back_each(&mut tx, owner, &stray, now).await?;
+                tracing::warn!(jobs = stray.len(), "handed back jobs that were claimed unnoticed");
+            }
             tx.commit().await?;
             Result::<()>::Ok(())
         };
-        if let Err(err) = renewed.await {
-            tracing::warn!("cannot renew leases: {err}");
-            self.note_outage();
+        match renewed.await {
+            Ok(()) => self.unsure = false,
+            Err(err) => {
+                tracing::warn!("cannot renew leases: {err}");
+                self.note_outage();
+            }
         }
     }
 
@@ -288,9 +331,6 @@ impl Worker {
                     self.note_outage();
                 }
             }
-        }
-        if let Err(err) = self.tidy(now).await {
-            tracing::warn!("cannot tidy up the queues: {err}");
         }
     }
 

@@ -225,16 +225,20 @@ async fn note_errors(
         .map(drop)
 }
 
-/// Prolongs every lease of `owner`; returns how many it holds.
-pub async fn renew(conn: &mut Conn, owner: ProcessId, lease_until: DateTime<Utc>) -> Result<u64> {
-    Ok(on_db!(conn, |c| query(
-        "UPDATE jobs SET lease_until = $2 WHERE owner = $1 AND state = 'running'",
+/// Prolongs every lease of `owner`; returns the jobs that it holds.
+pub async fn renew(
+    conn: &mut Conn,
+    owner: ProcessId,
+    lease_until: DateTime<Utc>,
+) -> Result<Vec<JobId>> {
+    let held: Vec<(JobId,)> = on_db!(conn, |c| query_as(
+        "UPDATE jobs SET lease_until = $2 WHERE owner = $1 AND state = 'running' RETURNING id",
     )
     .bind(owner)
     .bind(lease_until)
-    .execute(c)
-    .await
-    .map(|done| done.rows_affected()))?)
+    .fetch_all(c)
+    .await)?;
+    Ok(held.into_iter().map(|(id,)| id).collect())
 }
 
 /// A job that was taken away from a worker that stopped renewing it.
@@ -288,6 +292,30 @@ pub async fn hand_back(conn: &mut Conn, owner: ProcessId, now: DateTime<Utc>) ->
     .execute(c)
     .await
     .map(|done| done.rows_affected()))?)
+}
+
+/// Gives single jobs back that `owner` holds; see [`hand_back`].
+pub async fn hand_back_each(
+    conn: &mut Conn,
+    owner: ProcessId,
+    ids: &[JobId],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    for id in ids {
+        on_db!(conn, |c| query(
+            "UPDATE jobs
+             SET state = 'available', run_at = $2, epoch = epoch + 1, attempt = attempt - 1,
+                 dispatched_at = NULL, owner = NULL, lease_until = NULL
+             WHERE owner = $1 AND id = $3 AND state = 'running'",
+        )
+        .bind(owner)
+        .bind(now)
+        .bind(id)
+        .execute(c)
+        .await
+        .map(drop))?;
+    }
+    Ok(())
 }
 
 /// How many jobs [`purge`] forgets at most.

@@ -9,6 +9,8 @@ use tokio::time::Instant;
 pub struct Control {
     /// How long every call takes.
     pub latency_ms: u64,
+    /// Vendors whose calls take another time.
+    pub latency_ms_of: BTreeMap<Vendor, u64>,
     /// Up to this much more, drawn for each call.
     pub jitter_ms: u64,
     /// The first one that hits a call is its fate.
@@ -101,7 +103,8 @@ impl Orders {
         let mut dice = Dice::new(&[prompt.as_bytes(), &number.to_le_bytes()]);
         let jitter = usize::try_from(self.control.jitter_ms).unwrap_or(usize::MAX - 1);
         let jitter = u64::try_from(dice.below(jitter + 1)).unwrap_or(0);
-        let latency = Duration::from_millis(self.control.latency_ms + jitter);
+        let latency = self.control.latency_ms_of.get(&vendor).unwrap_or(&self.control.latency_ms);
+        let latency = Duration::from_millis(latency + jitter);
         if !self.takes(vendor) {
             return Fate { latency, fault: Some(Fault::new(FaultKind::TooMany)) };
         }
