@@ -9,6 +9,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, query, query_as};
+use std::collections::HashMap;
 
 /// A job as a broker knows it.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
@@ -20,8 +21,29 @@ pub struct Dispatch {
     pub priority: i64,
 }
 
-/// Due jobs that no broker has, as far as the grants go.
+/// Due jobs that no broker has, as far as the grants go: the higher classes first, and in a class
+/// one of each lane and workspace after the other, since a broker keeps the order it is given.
 pub async fn due(
+    conn: &mut Conn,
+    queue: &str,
+    grants: &[Grant],
+    now: DateTime<Utc>,
+) -> Result<Vec<Dispatch>> {
+    let mut counts: HashMap<(String, WorkspaceId), usize> = HashMap::new();
+    let mut ranked: Vec<_> = find_due(conn, queue, grants, now)
+        .await?
+        .into_iter()
+        .map(|job| {
+            let count = counts.entry((job.lane.clone(), job.workspace_id)).or_default();
+            *count += 1;
+            (*count, job)
+        })
+        .collect();
+    ranked.sort_by_key(|(rank, job)| (job.priority, *rank));
+    Ok(ranked.into_iter().map(|(_, job)| job).collect())
+}
+
+async fn find_due(
     conn: &mut Conn,
     queue: &str,
     grants: &[Grant],
@@ -30,7 +52,7 @@ pub async fn due(
     const POSTGRES: &str = "
         SELECT due.id, due.epoch, g.lane, g.workspace_id, g.priority
         FROM UNNEST($3::TEXT[], $4::BIGINT[], $5::UUID[], $6::BIGINT[])
-             WITH ORDINALITY AS g (lane, priority, workspace_id, jobs, place)
+             AS g (lane, priority, workspace_id, jobs)
         CROSS JOIN LATERAL (
             SELECT id, epoch, run_at FROM jobs
             WHERE queue = $1 AND lane = g.lane AND priority = g.priority
@@ -38,7 +60,7 @@ pub async fn due(
               AND dispatched_at IS NULL AND run_at <= $2
             ORDER BY run_at LIMIT g.jobs
         ) AS due
-        ORDER BY g.priority, due.run_at";
+        ORDER BY due.run_at";
     const SQLITE: &str = "
         SELECT id, epoch, lane, workspace_id, priority FROM jobs
         WHERE queue = $1 AND lane = $3 AND priority = $4 AND workspace_id = $5

@@ -15,6 +15,7 @@ mod cases;
 mod command_line;
 mod crash;
 mod daily_counts;
+mod dispatchers;
 mod driver;
 mod edge;
 mod egress;

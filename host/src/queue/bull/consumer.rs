@@ -23,7 +23,10 @@ use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::Instant,
 };
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 /// Takes what BullMQ delivers.
 pub struct BullDispatcher {
@@ -35,7 +38,8 @@ pub struct BullDispatcher {
     waiting: Vec<Delivery>,
     /// Claimed, and not ended yet.
     claimed: HashMap<(JobId, i64), oneshot::Sender<Reply>>,
-    closing: CancellationToken,
+    /// Its consumers end with it, however it ends.
+    closing: DropGuard,
     /// Claims from the table itself while Redis is away.
     table: SqlDispatcher,
     away: Away,
@@ -98,7 +102,7 @@ impl BullDispatcher {
             arrived,
             waiting: Vec::new(),
             claimed: HashMap::new(),
-            closing,
+            closing: closing.drop_guard(),
             table,
             away: Away { is: false, looked_at: None },
         }
@@ -173,7 +177,7 @@ impl Dispatcher for BullDispatcher {
 
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async {
-            self.closing.cancel();
+            self.closing.token().cancel();
             while let Ok(delivery) = self.delivered.try_recv() {
                 self.waiting.push(delivery);
             }

@@ -68,7 +68,7 @@ const IDLE: Duration = Duration::from_secs(1);
 const BUSY: Duration = Duration::from_millis(50);
 /// How long Redis may be silent before workers claim from the table.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// What a lane is given at first.
+/// What a lane is given at least.
 const START: usize = 64;
 
 impl Relay {
@@ -232,7 +232,7 @@ impl Relay {
             pace.paused = paused;
         }
         let under_way = lanes::under_way(&mut conn, spec.name).await?;
-        pace.adapt(&under_way, self.bull.window);
+        pace.adapt(&under_way, spec.concurrency.max(START), self.bull.window);
         let dispatched: usize = pace.dispatched.values().sum();
         let busy_wait = if under_way.is_empty() { IDLE } else { BUSY };
         if paused {
@@ -358,8 +358,9 @@ fn priority(value: i64) -> Option<u32> {
 }
 
 impl Pace {
-    /// Lets lanes that took what they were given have more, and slow ones less.
-    fn adapt(&mut self, under_way: &[UnderWay], window: usize) {
+    /// Lets lanes that took what they were given have more, and slow ones less: what waits in
+    /// Redis is served in order, so nobody gets ahead of it.
+    fn adapt(&mut self, under_way: &[UnderWay], start: usize, window: usize) {
         let mut now: HashMap<String, usize> = HashMap::new();
         for row in under_way {
             *now.entry(row.lane.clone()).or_default() +=
@@ -367,8 +368,8 @@ impl Pace {
         }
         for (lane, before) in &self.dispatched {
             let taken = before.saturating_sub(now.get(lane).copied().unwrap_or(0));
-            let allowance = self.allowance.entry(lane.clone()).or_insert(START);
-            *allowance = (taken * 4).max(*allowance / 2).clamp(START, window);
+            let allowance = self.allowance.entry(lane.clone()).or_insert(start);
+            *allowance = (taken * 4).max(*allowance / 2).clamp(start.min(window), window);
         }
         self.dispatched = now;
     }
@@ -391,12 +392,12 @@ impl Pace {
             *busy.entry(row.workspace_id).or_default() += all;
         }
         let alone = self.dispatched.keys().all(|lane| *lane == name);
-        let allowance = self.allowance.get(&name).copied().unwrap_or(START);
+        let allowance = self.allowance.get(&name).copied().unwrap_or(fleet.max(START));
         // A slow lane must not end up with every slot while others wait.
-        let credit = match (alone, running >= fleet.div_ceil(2)) {
-            (true, _) => window,
-            (false, true) => 0,
-            (false, false) => allowance.saturating_sub(dispatched),
+        let credit = if alone || running < fleet.div_ceil(2) {
+            allowance.saturating_sub(dispatched)
+        } else {
+            0
         };
         Lane { name, waiting, credit, most: window + fleet, busy }
     }
