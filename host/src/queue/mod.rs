@@ -28,6 +28,7 @@ mod presence;
 pub mod rate;
 mod shares;
 mod sql;
+mod task;
 mod worker;
 
 pub use self::{
@@ -125,8 +126,6 @@ pub enum Outcome {
     Cancelled,
     /// Somebody else had taken the job meanwhile.
     Lost,
-    /// The database was away; the worker writes it later.
-    Unwritten,
 }
 
 impl Outcome {
@@ -147,7 +146,6 @@ impl Outcome {
             Outcome::Dead => "dead",
             Outcome::Cancelled => "skipped",
             Outcome::Lost => "lost",
-            Outcome::Unwritten => "unwritten",
         }
     }
 }

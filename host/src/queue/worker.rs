@@ -1,6 +1,7 @@
 use super::{
-    Dispatcher, Ended, Handlers, Outcome, Place, Presence, ProcessRole, Queue, QueueSpec, Room,
-    Settled, SqlDispatcher, Taken, rate,
+    Dispatcher, Handlers, Outcome, Place, Presence, ProcessRole, Queue, Room, Settled,
+    SqlDispatcher, Taken, rate,
+    task::{Done, Task, UnwrittenEnd},
 };
 use crate::{
     Clock, Result,
@@ -14,10 +15,8 @@ use crate::{
     telemetry::metrics,
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use futures_util::FutureExt;
 use std::{
     collections::{HashMap, HashSet},
-    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
@@ -93,14 +92,15 @@ pub struct Worker {
     dispatcher: Box<dyn Dispatcher>,
     presence: Presence,
     room: Room,
-    tasks: JoinSet<Settled>,
-    /// The jobs of `tasks`.
+    tasks: JoinSet<Done>,
+    /// The jobs of `tasks`, and those whose end is not written yet.
     held: HashSet<JobId>,
     /// A claim failed, and may have been made all the same: its answer was lost.
     unsure: bool,
     /// What ended since the last note of it.
     minutes: HashMap<(&'static str, DateTime<Utc>), QueueMinute>,
-    unwritten: Vec<(JobId, i64, JobEnd)>,
+    /// Ended, and not written yet.
+    done: Vec<Done>,
     rescue_after: Instant,
 }
 
@@ -128,7 +128,7 @@ impl Worker {
             held: HashSet::new(),
             unsure: false,
             minutes: HashMap::new(),
-            unwritten: Vec::new(),
+            done: Vec::new(),
             rescue_after,
         }
     }
@@ -187,10 +187,10 @@ impl Worker {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = self.dispatcher.ready() => {}
-                Some(ended) = self.tasks.join_next() => {
-                    let mut settled = self.note_ended(ended);
-                    self.gather(&mut settled).await;
-                    self.dispatcher.settle(&settled);
+                Some(done) = self.tasks.join_next() => {
+                    self.note_done(done);
+                    self.gather().await;
+                    self.write_ends().await;
                 }
                 () = tokio::time::sleep_until(timer) => {}
             }
@@ -217,12 +217,8 @@ impl Worker {
             };
             self.room.start(spec, &job.lane, job.workspace_id);
             metrics::job_waited(spec.name, (now - job.run_at).to_std().unwrap_or_default());
-            let task = Task {
-                store: self.store.clone(),
-                clock: self.clock.clone(),
-                handlers: Arc::clone(&self.handlers),
-                spec,
-            };
+            let task =
+                Task { clock: self.clock.clone(), handlers: Arc::clone(&self.handlers), spec };
             self.held.insert(job.id);
             self.tasks.spawn(task.run(job));
         }
@@ -230,55 +226,99 @@ impl Worker {
     }
 
     /// Waits a moment for more ends, unless there is room for a good claim already.
-    async fn gather(&mut self, settled: &mut Vec<Settled>) {
+    async fn gather(&mut self) {
         let deadline = Instant::now() + GATHER;
         let enough = |room: &Room| room.specs().iter().all(|s| room.free(*s) * 4 >= s.concurrency);
         loop {
-            while let Some(ended) = self.tasks.try_join_next() {
-                settled.extend(self.note_ended(ended));
+            while let Some(done) = self.tasks.try_join_next() {
+                self.note_done(done);
             }
             if enough(&self.room) || self.tasks.is_empty() {
                 return;
             }
             tokio::select! {
-                Some(ended) = self.tasks.join_next() => settled.extend(self.note_ended(ended)),
+                Some(done) = self.tasks.join_next() => self.note_done(done),
                 () = tokio::time::sleep_until(deadline) => return,
             }
         }
     }
 
-    fn note_ended(&mut self, ended: Result<Settled, JoinError>) -> Vec<Settled> {
-        let ended = match ended {
-            Ok(ended) => ended,
+    fn note_done(&mut self, done: Result<Done, JoinError>) {
+        match done {
+            Ok(done) => {
+                let Settled { queue, lane, workspace, .. } = &done.settled;
+                self.room.end(queue, lane, *workspace);
+                self.presence.set_in_flight(self.tasks.len());
+                self.done.push(done);
+            }
+            Err(err) => tracing::error!("a job's task ended badly: {err}"),
+        }
+    }
+
+    /// Writes the ends of all jobs that are done in one transaction. What cannot be written now is
+    /// written later: the leases are renewed until then, so nobody else takes these jobs.
+    async fn write_ends(&mut self) {
+        if self.done.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let written = match self.try_write_ends(now).await {
+            Ok(written) => written,
             Err(err) => {
-                tracing::error!("a job's task ended badly: {err}");
-                return vec![];
+                tracing::warn!(jobs = self.done.len(), "cannot write how jobs ended: {err}");
+                self.note_outage();
+                return;
             }
         };
-        self.held.remove(&ended.id);
-        self.room.end(ended.queue, &ended.lane, ended.workspace);
-        if ended.outcome == Outcome::Unwritten {
-            // The try counts: what it did is not known, and it must not be repeated for ever.
-            let error = Some("its end could not be written: the database was away".into());
-            let retry = JobEnd::Retry { run_at: self.clock.now(), counts: true, error };
-            self.unwritten.push((ended.id, ended.epoch, retry));
-        }
-        self.presence.set_in_flight(self.tasks.len());
-        let now = self.clock.now();
         let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
-        let done = self.minutes.entry((ended.queue, minute)).or_insert_with(|| QueueMinute {
-            queue: ended.queue.into(),
-            minute,
-            ..QueueMinute::default()
-        });
-        match ended.outcome {
-            Outcome::Succeeded => done.succeeded += 1,
-            Outcome::Retried => done.retried += 1,
-            Outcome::Dead => done.dead += 1,
-            Outcome::Cancelled => done.cancelled += 1,
-            Outcome::Lost | Outcome::Unwritten => {}
+        let mut settled = Vec::with_capacity(self.done.len());
+        for mut done in self.done.drain(..) {
+            self.held.remove(&done.settled.id);
+            if done.end.is_some() && !written.contains(&done.settled.id) {
+                done.settled.outcome = Outcome::Lost;
+            }
+            let queue = done.settled.queue;
+            let counts = self.minutes.entry((queue, minute)).or_insert_with(|| QueueMinute {
+                queue: queue.into(),
+                minute,
+                ..QueueMinute::default()
+            });
+            match done.settled.outcome {
+                Outcome::Succeeded => counts.succeeded += 1,
+                Outcome::Retried => counts.retried += 1,
+                Outcome::Dead => counts.dead += 1,
+                Outcome::Cancelled => counts.cancelled += 1,
+                Outcome::Lost => {}
+            }
+            settled.push(done.settled);
         }
-        vec![ended]
+        self.dispatcher.settle(&settled);
+    }
+
+    /// The jobs whose end counts.
+    async fn try_write_ends(&self, now: DateTime<Utc>) -> Result<HashSet<JobId>> {
+        let ends: Vec<_> = self
+            .done
+            .iter()
+            .filter_map(|done| {
+                Some((done.settled.id, done.settled.epoch, done.end.as_ref()?.end.clone()))
+            })
+            .collect();
+        if ends.is_empty() {
+            return Ok(HashSet::new());
+        }
+        let mut tx = self.store.begin().await?;
+        let ended = jobs::end(&mut tx, self.presence.id(), &ends, now).await?;
+        for Done { settled, end } in
+            self.done.iter().filter(|done| ended.contains(&done.settled.id))
+        {
+            let Some(UnwrittenEnd { end: JobEnd::Dead { error }, payload }) = end else { continue };
+            let queue = settled.queue;
+            tracing::error!(job.id = %settled.id, job.queue = queue, "a job failed for good: {error}");
+            self.handlers.bury(&mut tx, queue, payload.clone(), error).await?;
+        }
+        tx.commit().await?;
+        Ok(ended)
     }
 
     /// The database was away: other workers' leases may have run out although they live. They get
@@ -288,7 +328,7 @@ impl Worker {
     }
 
     async fn renew(&mut self) {
-        if self.tasks.is_empty() && self.unwritten.is_empty() && !self.unsure {
+        if self.held.is_empty() && !self.unsure {
             return;
         }
         let renewed = async {
@@ -296,9 +336,7 @@ impl Worker {
             let now = self.clock.now();
             let owner = self.presence.id();
             let mut stray = jobs::renew(&mut tx, owner, now + self.config.lease).await?;
-            stray.retain(|id| {
-                !self.held.contains(id) && !self.unwritten.iter().any(|(other, ..)| other == id)
-            });
+            stray.retain(|id| !self.held.contains(id));
             // Nobody works on them, and as long as they are renewed nobody else would.
             if !stray.is_empty() {
                 jobs::hand_back_each(&mut tx, owner, &stray, now).await?;
@@ -318,7 +356,7 @@ impl Worker {
 
     async fn maintain(&mut self) {
         let now = self.clock.now();
-        self.write_unwritten().await;
+        self.write_ends().await;
         if Instant::now() >= self.rescue_after {
             match self.rescue(now).await {
                 Ok(0) => {}
@@ -331,25 +369,6 @@ impl Worker {
                     self.note_outage();
                 }
             }
-        }
-    }
-
-    /// Ends that could not be written when they happened. Their leases are renewed with all the
-    /// others, so nobody else will take these jobs.
-    async fn write_unwritten(&mut self) {
-        if self.unwritten.is_empty() {
-            return;
-        }
-        let now = self.clock.now();
-        let written = async {
-            let mut tx = self.store.begin().await?;
-            jobs::end(&mut tx, self.presence.id(), &self.unwritten, now).await?;
-            tx.commit().await?;
-            Result::<()>::Ok(())
-        };
-        match written.await {
-            Ok(()) => self.unwritten.clear(),
-            Err(err) => tracing::warn!("cannot write how jobs ended: {err}"),
         }
     }
 
@@ -405,9 +424,10 @@ impl Worker {
         }
         while !self.tasks.is_empty() {
             tokio::select! {
-                Some(ended) = self.tasks.join_next() => {
-                    let settled = self.note_ended(ended);
-                    self.dispatcher.settle(&settled);
+                Some(done) = self.tasks.join_next() => {
+                    self.note_done(done);
+                    self.gather().await;
+                    self.write_ends().await;
                 }
                 () = tokio::time::sleep(self.config.renew_every) => self.renew().await,
                 () = tokio::time::sleep_until(deadline) => break,
@@ -415,7 +435,7 @@ impl Worker {
         }
         self.tasks.shutdown().await;
         self.presence.set_in_flight(0);
-        self.write_unwritten().await;
+        self.write_ends().await;
         let handed_back = async {
             let mut tx = self.store.begin().await?;
             let jobs = jobs::hand_back(&mut tx, self.presence.id(), self.clock.now()).await?;
@@ -431,89 +451,4 @@ impl Worker {
             tracing::warn!("cannot note what this process did: {err}");
         }
     }
-}
-
-/// One job on its own task.
-struct Task {
-    store: Store,
-    clock: Clock,
-    handlers: Arc<dyn Handlers>,
-    spec: QueueSpec,
-}
-
-impl Task {
-    async fn run(self, job: Claimed) -> Settled {
-        let started = Instant::now();
-        let settled = Settled {
-            id: job.id,
-            epoch: job.epoch,
-            queue: self.spec.name,
-            lane: job.lane.clone(),
-            workspace: job.workspace_id,
-            outcome: Outcome::Lost,
-        };
-        let outcome = self.perform(job).await;
-        metrics::job(self.spec.name, outcome.label(), started.elapsed());
-        Settled { outcome, ..settled }
-    }
-
-    async fn perform(&self, job: Claimed) -> Outcome {
-        let (id, epoch, owner) = (job.id, job.epoch, job.owner);
-        let (attempt, max_attempts) = (job.attempt, job.max_attempts);
-        let payload = job.payload.0.clone();
-        let queue = self.spec.name;
-        // A panic is an ordinary failure of the job, never of the worker.
-        let end = match AssertUnwindSafe(self.handlers.run(job)).catch_unwind().await {
-            Ok(Ok(Ended::Written(outcome))) => return outcome,
-            Ok(Ok(Ended::As(end))) => end,
-            Ok(Err(err)) => self.retry_or_bury(attempt, max_attempts, err.to_string()),
-            Err(panic) => {
-                let text = panic_text(panic.as_ref());
-                tracing::error!(job.id = %id, job.queue = queue, "a job panicked: {text}");
-                self.retry_or_bury(attempt, max_attempts, format!("panic: {text}"))
-            }
-        };
-        let outcome = Outcome::of(&end);
-        let buried = match &end {
-            JobEnd::Dead { error } => Some(error.clone()),
-            _ => None,
-        };
-        let written = async {
-            let mut tx = self.store.begin().await?;
-            let ended = jobs::end(&mut tx, owner, &[(id, epoch, end)], self.clock.now()).await?;
-            if let Some(error) = buried.filter(|_| ended.contains(&id)) {
-                tracing::error!(job.id = %id, job.queue = queue, "a job failed for good: {error}");
-                self.handlers.bury(&mut tx, queue, payload, &error).await?;
-            }
-            tx.commit().await?;
-            Result::<bool>::Ok(ended.contains(&id))
-        };
-        match written.await {
-            Ok(true) => outcome,
-            Ok(false) => Outcome::Lost,
-            Err(err) => {
-                tracing::warn!(job.id = %id, "cannot write how a job ended: {err}");
-                Outcome::Unwritten
-            }
-        }
-    }
-
-    fn retry_or_bury(&self, attempt: i64, max_attempts: i64, error: String) -> JobEnd {
-        if attempt >= max_attempts {
-            return JobEnd::Dead { error };
-        }
-        // 2 s, 4 s, 8 s … up to a minute, spread so that failures do not come back together.
-        let ceiling = 60_000.min(1000_i64 << attempt.clamp(1, 10));
-        let wait = rand::random_range(ceiling / 2..=ceiling);
-        let run_at = self.clock.now() + TimeDelta::milliseconds(wait);
-        JobEnd::Retry { run_at, counts: true, error: Some(error) }
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("no message")
 }
