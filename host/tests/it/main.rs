@@ -26,6 +26,7 @@ mod openapi;
 mod pipeline;
 mod prompts;
 mod queue;
+mod queue_model;
 mod replay;
 mod scheduler;
 mod schedules;
