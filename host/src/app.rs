@@ -3,6 +3,7 @@ use crate::{
     config::Config,
     providers::{Providers, registry},
     queue::Queue,
+    redis::{RateLimits, Redis},
     store::Store,
 };
 use aiv_runtime::{Compiler, Limits, Runtime, RuntimeConfig};
@@ -19,6 +20,9 @@ pub struct App {
     pub queue: Queue,
     pub providers: Providers,
     pub runtime: Arc<Runtime>,
+    pub redis: Option<Redis>,
+    /// How often callers of the API may call.
+    pub request_rates: RateLimits,
 }
 
 impl App {
@@ -33,7 +37,9 @@ impl App {
         registry::install_folder(&store, &runtime, &clock, &config.providers.plugin_dir).await?;
         registry::load(&store, &runtime, &providers).await?;
         let queue = Queue::new(config.workers.auto_throttle_enabled);
-        Ok(App { config, clock, store, queue, providers, runtime })
+        let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
+        let request_rates = RateLimits::new(redis.clone());
+        Ok(App { config, clock, store, queue, providers, runtime, redis, request_rates })
     }
 }
 

@@ -143,7 +143,7 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
                 Payer::Address(request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip))
             }
         };
-        let (state, taken) = self.limiter.take(payer);
+        let (state, taken) = self.limiter.take(payer).await;
         *allowance = Some(state);
         taken?;
         if let Some(caller) = caller? {

@@ -123,7 +123,15 @@ impl Health {
             Ok(())
         });
         let queues = timed("queues", self.check_queues());
-        let (database, migrations, queues) = tokio::join!(ping, migrations, queues);
+        // Without Redis the database hands out jobs and limits hold per process: that degrades and
+        // does not refuse.
+        let redis = timed("redis", async {
+            match &self.app.redis {
+                Some(redis) => Ok(redis.ping().await?),
+                None => Ok(()),
+            }
+        });
+        let (database, migrations, queues, redis) = tokio::join!(ping, migrations, queues, redis);
         let plugins = Check {
             name: "plugins",
             ok: !self.app.providers.list().is_empty(),
@@ -135,9 +143,12 @@ impl Health {
         let readiness = Readiness {
             status: word(ready, "ready", "not_ready"),
             database: word(database.ok, "connected", "disconnected"),
-            // The queue lives in the database; there is nothing else to connect to.
-            redis: "not_configured",
-            queues: match (database.ok, queues.ok) {
+            redis: match (&self.app.redis, redis.ok) {
+                (None, _) => "absent",
+                (Some(_), true) => "connected",
+                (Some(_), false) => "disconnected",
+            },
+            queues: match (database.ok, queues.ok && redis.ok) {
                 (true, true) => "healthy",
                 (true, false) => "degraded",
                 (false, _) => "unhealthy",
@@ -146,7 +157,7 @@ impl Health {
             plugins: word(plugins.ok, "loaded", "none"),
             checks: vec![],
         };
-        let checks = vec![database, migrations, queues, plugins];
+        let checks = vec![database, migrations, queues, plugins, redis];
         if checks.iter().all(|check| check.ok) {
             readiness
         } else {

@@ -1,23 +1,16 @@
 //! How often a caller may call.
 //!
 //! Each API key has an allowance of its own; callers without a good key share one per address.
-//! The counts are this process's: behind several, a caller gets that many times the rate.
+//! With Redis the counts are those of all processes; without, each grants its share.
 
 use super::Problem;
-use crate::{config, ids::ApiKeyId};
-use governor::{
-    Quota, RateLimiter,
-    clock::{Clock, DefaultClock},
-    middleware::StateInformationMiddleware,
-    state::keyed::DefaultKeyedStateStore,
+use crate::{
+    config,
+    ids::ApiKeyId,
+    redis::{Rate, RateLimits},
 };
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
-use std::{
-    net::IpAddr,
-    num::NonZeroU32,
-    sync::atomic::{AtomicU64, Ordering},
-    time::Duration,
-};
+use std::{net::IpAddr, time::Duration};
 
 /// Whose allowance a request uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -27,56 +20,46 @@ pub(super) enum Payer {
     Address(Option<IpAddr>),
 }
 
-type Allowances =
-    RateLimiter<Payer, DefaultKeyedStateStore<Payer>, DefaultClock, StateInformationMiddleware>;
-
 pub(super) struct Limiter {
-    allowances: Allowances,
-    clock: DefaultClock,
-    per_minute: NonZeroU32,
-    seen: AtomicU64,
+    limits: RateLimits,
+    rate: Rate,
 }
 
 /// What the answer tells about the allowance.
 #[derive(Clone, Copy)]
 pub(super) struct Allowance {
-    per_minute: NonZeroU32,
+    per_minute: u32,
     remaining: u32,
     /// Until another request would be let through.
     wait: Duration,
 }
 
-/// Payers that have been quiet are forgotten every so many requests.
-const SWEEP: u64 = 4096;
-
 impl Limiter {
-    pub(super) fn new(settings: &config::Server) -> Self {
-        let per_minute = settings.rate_limit_requests_per_minute;
-        let quota = Quota::per_minute(per_minute).allow_burst(settings.rate_limit_burst);
-        Limiter {
-            allowances: RateLimiter::dashmap(quota).with_middleware(),
-            clock: DefaultClock::default(),
-            per_minute,
-            seen: AtomicU64::new(0),
-        }
+    pub(super) fn new(settings: &config::Server, limits: RateLimits) -> Self {
+        let rate = Rate {
+            per_minute: settings.rate_limit_requests_per_minute.get(),
+            burst: settings.rate_limit_burst.get(),
+        };
+        Limiter { limits, rate }
     }
 
     /// Takes one request out of the payer's allowance.
-    pub(super) fn take(&self, payer: Payer) -> (Allowance, Result<(), Problem>) {
-        if self.seen.fetch_add(1, Ordering::Relaxed) % SWEEP == SWEEP - 1 {
-            self.allowances.retain_recent();
-        }
-        let per_minute = self.per_minute;
-        match self.allowances.check_key(&payer) {
-            Ok(state) => {
-                let remaining = state.remaining_burst_capacity();
-                (Allowance { per_minute, remaining, wait: Duration::ZERO }, Ok(()))
-            }
-            Err(refused) => {
-                let wait = refused.wait_time_from(self.clock.now());
-                let allowance = Allowance { per_minute, remaining: 0, wait };
-                (allowance, Err(Problem::too_many(wait)))
-            }
+    pub(super) async fn take(&self, payer: Payer) -> (Allowance, Result<(), Problem>) {
+        let taken = self.limits.take(&payer.name(), self.rate, 1).await;
+        let granted = taken.granted > 0;
+        let wait = if granted { Duration::ZERO } else { taken.retry_after };
+        let per_minute = self.rate.per_minute;
+        let allowance = Allowance { per_minute, remaining: taken.remaining, wait };
+        (allowance, if granted { Ok(()) } else { Err(Problem::too_many(wait)) })
+    }
+}
+
+impl Payer {
+    fn name(self) -> String {
+        match self {
+            Payer::Key(id) => format!("api:key:{id}"),
+            Payer::Address(Some(address)) => format!("api:address:{}", address.to_canonical()),
+            Payer::Address(None) => "api:address:none".into(),
         }
     }
 }

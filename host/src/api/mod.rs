@@ -160,7 +160,7 @@ fn endpoint(
         .at("/openapi.json", document("application/json", openapi().to_string()))
         .at("/openapi.yaml", document("application/yaml", openapi::to_yaml(openapi::document())));
     let route = docs::routes(route).at("/*path", get(ui::ui)).at("/", get(ui::ui));
-    let limiter = Limiter::new(&app.config.server);
+    let limiter = Limiter::new(&app.config.server, app.request_rates.clone());
     Ok(Edge { inner: route.map_to_response(), app, routes, keys, limiter, whole })
 }
 

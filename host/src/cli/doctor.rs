@@ -4,6 +4,7 @@ use crate::{
     app,
     config::Config,
     providers::{Providers, registry},
+    redis::{self, Redis},
     store::Store,
 };
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
@@ -32,6 +33,7 @@ enum Verdict {
 /// Looks at everything that `serve` needs. Exit code 1 when something would keep it from working.
 pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
     let mut checks = vec![database(&config).await, port(&config).await];
+    checks.extend(redis(&config).await);
     checks.extend(components(&config).await);
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
     if json {
@@ -74,6 +76,34 @@ async fn database(config: &Config) -> Check {
         ),
         Err(err) => check("database", Verdict::Failed, format!("{err:#}: check DATABASE_URL")),
     }
+}
+
+async fn redis(config: &Config) -> Vec<Check> {
+    let urls = [
+        ("redis", "REDIS_URL", &config.redis.url),
+        ("cache", "CACHE_REDIS_URL", &config.redis.cache_url),
+    ];
+    let mut checks = Vec::new();
+    for (name, variable, url) in urls {
+        let Some(url) = url else { continue };
+        let found = async { anyhow::Ok(redis::check(&Redis::open(url)?).await?) };
+        match found.await {
+            // A cache may forget.
+            Ok((version, findings)) if name == "cache" || findings.is_empty() => {
+                checks.push(check(name, Verdict::Ok, format!("Redis {version}")));
+            }
+            Ok((_, findings)) => checks.extend(
+                findings.into_iter().map(|found| check(found.name, Verdict::Warning, found.detail)),
+            ),
+            // The host works without; it is not what was wanted, though.
+            Err(err) => {
+                let detail =
+                    format!("{err:#}: check {variable}; jobs come from the database meanwhile");
+                checks.push(check(name, Verdict::Warning, detail));
+            }
+        }
+    }
+    checks
 }
 
 async fn port(config: &Config) -> Check {

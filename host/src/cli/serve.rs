@@ -7,6 +7,7 @@ use crate::{
         BullConfig, BullDispatcher, Dispatcher, Handlers, Place, Presence, ProcessRole, Queue,
         Relay, SqlDispatcher, Worker, WorkerConfig,
     },
+    redis,
     store::{Store, api_keys, dispatches, hints::Listener, workspaces},
     telemetry,
 };
@@ -59,6 +60,8 @@ pub(super) async fn serve(
     presence.beat(&app.store, &app.clock).await.context("cannot say that this process lives")?;
     let (store, clock) = (app.store.clone(), app.clock.clone());
     beating.spawn(presence.clone().run(store, clock, beat.clone()));
+    tasks.spawn(share_rates(app.clone(), presence.clone(), stop.clone()));
+    tasks.spawn(stop.clone().run_until_cancelled_owned(check_redis(app.clone())));
     if role.works() {
         work(&app, &presence, &tasks, stop.clone()).await?;
     }
@@ -73,6 +76,42 @@ pub(super) async fn serve(
     beating.wait().await;
     app.store.close().await;
     Ok(())
+}
+
+/// Says how many processes share the rates, for when Redis cannot.
+async fn share_rates(app: App, presence: Presence, stop: CancellationToken) {
+    loop {
+        app.request_rates.set_instances(u32::try_from(presence.living()).unwrap_or(u32::MAX));
+        tokio::select! {
+            () = stop.cancelled() => break,
+            () = tokio::time::sleep(Duration::from_secs(10)) => {}
+        }
+    }
+}
+
+/// Waits for Redis and says what about it endangers jobs.
+async fn check_redis(app: App) {
+    let Some(server) = &app.redis else { return };
+    let mut told = false;
+    loop {
+        match redis::check(server).await {
+            Ok((version, findings)) => {
+                tracing::info!("Redis {version} is connected");
+                for finding in findings {
+                    tracing::warn!("{}: {}", finding.name, finding.detail);
+                }
+                return;
+            }
+            Err(error) if !told => {
+                tracing::warn!(
+                    "Redis is away, the host works without it until it is back: {error}"
+                );
+                told = true;
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
 }
 
 /// Starts a worker for every queue; it drains once `stop` is cancelled.

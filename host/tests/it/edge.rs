@@ -234,7 +234,7 @@ async fn health_tells_living_from_ready() {
         json!({
             "status": "ready",
             "database": "connected",
-            "redis": "not_configured",
+            "redis": "absent",
             "queues": "healthy",
             "migrations": "current",
             "plugins": "loaded",

@@ -27,6 +27,7 @@ mod pipeline;
 mod prompts;
 mod queue;
 mod queue_model;
+mod redis;
 mod replay;
 mod scheduler;
 mod schedules;

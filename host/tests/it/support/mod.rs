@@ -37,6 +37,7 @@ use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub(crate) mod process;
+pub(crate) mod server;
 
 /// One runtime for all tests: components are compiled once and loaded once.
 static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {
@@ -78,14 +79,24 @@ impl Host {
     }
 
     async fn start_in(mode: ProviderMode, mock_url: Option<String>) -> Self {
+        Self::start_as(mode, |config| config.providers.mock_url = mock_url).await
+    }
+
+    /// A host on a Redis as well.
+    pub(crate) async fn start_with_redis(url: &str) -> Self {
+        let url = url.to_owned().into();
+        Self::start_as(ProviderMode::Replay, |config| config.redis.url = Some(url)).await
+    }
+
+    async fn start_as(mode: ProviderMode, set: impl FnOnce(&mut Config)) -> Self {
         let files = tempfile::tempdir().unwrap();
         let mut config = Config::defaults().unwrap();
         config.database.url = database_url(files.path()).await.into();
         config.database.auto_migrate = Some(true);
         config.database.max_connections = 5;
         config.providers.mode = mode;
-        config.providers.mock_url = mock_url;
         config.providers.plugin_dir = plugin_dir();
+        set(&mut config);
         let clock = Clock::fixed(DateTime::from_timestamp(1_767_225_600, 0).unwrap());
         let app = App::open(config, clock, Arc::clone(&RUNTIME)).await.unwrap();
         let mut tx = app.store.begin().await.unwrap();
@@ -332,4 +343,14 @@ async fn create_database(server: &str) -> String {
     conn.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     let (base, _) = server.rsplit_once('/').unwrap();
     format!("{base}/{name}")
+}
+
+/// The suite's Redis, shared by all tests; without one the test says so and does nothing.
+#[expect(clippy::disallowed_methods, reason = "the suite is told its server by the environment")]
+pub(crate) fn redis_url() -> Option<String> {
+    let url = std::env::var("TEST_REDIS_URL").ok();
+    if url.is_none() {
+        println!("skipped: no Redis; run under .ci/with-services");
+    }
+    url
 }
