@@ -54,7 +54,7 @@ test: setup tools postgres redis plugins ## Run the whole suite on SQLite and on
 	$(call say,testing the host on SQLite)
 	$(CARGO) test --locked -p aiv
 	$(call say,testing the host on PostgreSQL)
-	.ci/with-postgres $(CARGO) test --locked -p aiv --test it
+	.ci/with-services $(CARGO) test --locked -p aiv --test it
 	$(call say,everything passed)
 
 check: setup ## Format, lints, docs, licences
