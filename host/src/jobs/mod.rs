@@ -23,9 +23,10 @@ mod daily_aggregations;
 mod permits;
 mod run_batch;
 mod run_prompt;
+mod run_reader;
 mod run_writer;
 
-use self::{analysis::Analyzers, permits::Permits, run_writer::RunWriter};
+use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_writer::RunWriter};
 pub use self::{
     daily_aggregations::DailyAggregations,
     run_batch::{BatchRequest, RunBatch, plan_batch, start_batch},
@@ -62,6 +63,7 @@ pub trait Job: Serialize + DeserializeOwned + Send + Sync + 'static {
 /// What jobs work with, beside the app: things that a worker process has once.
 pub struct Context {
     pub app: App,
+    run_reader: RunReader,
     run_writer: RunWriter,
     analyzers: Analyzers,
     permits: Permits,
@@ -70,8 +72,15 @@ pub struct Context {
 impl Context {
     /// Its tasks end when it is dropped, and are waited for through `tasks`.
     pub fn new(app: App, tasks: &TaskTracker) -> Self {
-        let run_writer = RunWriter::start(app.store.clone(), app.clock.clone(), tasks);
-        Context { app, run_writer, analyzers: Analyzers::default(), permits: Permits::default() }
+        let run_reader = RunReader::start(app.store.clone(), tasks);
+        let run_writer = RunWriter::start(&app.store, &app.clock, tasks);
+        Context {
+            app,
+            run_reader,
+            run_writer,
+            analyzers: Analyzers::default(),
+            permits: Permits::default(),
+        }
     }
 }
 
@@ -135,7 +144,6 @@ impl Handlers for Context {
 }
 
 async fn perform<J: Job>(context: &Context, claimed: Claimed) -> Result<Ended> {
-    let job: J =
-        serde_json::from_value(claimed.payload.0.clone()).context("read a job's payload")?;
+    let job = J::deserialize(&claimed.payload.0).context("read a job's payload")?;
     job.run(context, &claimed).await
 }

@@ -16,7 +16,7 @@ use crate::{
 use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Makes the runs of a batch.
 #[derive(Debug, Serialize, Deserialize)]
@@ -220,7 +220,7 @@ impl Job for RunBatch {
         let mut tx = app.store.begin().await?;
         batches::expanded(&mut tx, self.workspace, self.batch).await?;
         // A slot that was asked before leaves nothing to do.
-        batches::complete(&mut tx, &[self.batch], now).await?;
+        batches::complete(&mut tx, &BTreeSet::from([(self.workspace, self.batch)]), now).await?;
         tx.commit().await?;
         Ok(Ended::As(JobEnd::Succeeded))
     }

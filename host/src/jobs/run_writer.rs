@@ -3,21 +3,29 @@ use crate::{
     ids::ProcessId,
     store::{
         Store,
+        citations::{self, DomainNumbers},
         run_writes::{self, Begin, End, Fetched},
     },
 };
 use chrono::{DateTime, Utc};
-use std::collections::HashSet;
-use tokio::sync::{mpsc, oneshot};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 /// Writes what happens to runs, as many at once as are waiting.
 ///
 /// While one group is being committed the next one gathers, so a lone run waits for nobody and a
-/// thousand share a commit.
+/// thousand share a commit. Begins do not wait for ends: whoever begins has a vendor to ask.
+///
+/// **Invariant:** of one run nothing is given here before the last thing given was answered, so
+/// that groups may be written side by side.
 #[derive(Clone)]
 pub(super) struct RunWriter {
-    writes: mpsc::Sender<Write>,
+    begins: mpsc::Sender<Write>,
+    ends: mpsc::Sender<Write>,
 }
 
 enum Write {
@@ -29,96 +37,148 @@ enum Write {
 /// Runs per commit.
 const GROUP: usize = 256;
 
+/// Groups of ends on their way at once: one is computed while another is flushed.
+const ENDING: usize = 2;
+
 impl RunWriter {
-    /// Its task ends when the last clone is dropped, and is waited for through `tasks`.
-    pub(super) fn start(store: Store, clock: Clock, tasks: &TaskTracker) -> Self {
-        let (writes, waiting) = mpsc::channel(4 * GROUP);
-        tasks.spawn(write_all(store, clock, waiting));
-        RunWriter { writes }
+    /// Its tasks end when the last clone is dropped, and are waited for through `tasks`.
+    pub(super) fn start(store: &Store, clock: &Clock, tasks: &TaskTracker) -> Self {
+        let writer = |writes| Writer {
+            store: store.clone(),
+            clock: clock.clone(),
+            writes,
+            domains: DomainNumbers::new(),
+        };
+        let (begins, waiting) = mpsc::channel(4 * GROUP);
+        tasks.spawn(writer(Arc::new(Mutex::new(waiting))).run());
+        let (ends, waiting) = mpsc::channel(4 * GROUP);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..ENDING {
+            tasks.spawn(writer(Arc::clone(&waiting)).run());
+        }
+        RunWriter { begins, ends }
     }
 
     /// `false` when the run may not be called any more.
     pub(super) async fn begin(&self, begin: Begin) -> Result<bool> {
-        self.write(|done| Write::Begin(Box::new(begin), done)).await
+        write(&self.begins, |done| Write::Begin(Box::new(begin), done)).await
     }
 
     pub(super) async fn fetched(&self, fetched: Fetched) -> Result<()> {
-        self.write(|done| Write::Fetched(Box::new(fetched), done)).await.map(drop)
+        write(&self.ends, |done| Write::Fetched(Box::new(fetched), done)).await.map(drop)
     }
 
     /// `false` when the job is no longer `owner`'s, and so nothing was written.
     pub(super) async fn end(&self, owner: ProcessId, end: End) -> Result<bool> {
-        self.write(|done| Write::End(owner, Box::new(end), done)).await
-    }
-
-    async fn write(
-        &self,
-        write: impl FnOnce(oneshot::Sender<Result<bool>>) -> Write,
-    ) -> Result<bool> {
-        let stopped = || Error::Unavailable("the worker is stopping".into());
-        let (done, written) = oneshot::channel();
-        self.writes.send(write(done)).await.map_err(|_| stopped())?;
-        written.await.map_err(|_| stopped())?
+        write(&self.ends, |done| Write::End(owner, Box::new(end), done)).await
     }
 }
 
-async fn write_all(store: Store, clock: Clock, mut waiting: mpsc::Receiver<Write>) {
-    let mut group = Vec::with_capacity(GROUP);
-    while waiting.recv_many(&mut group, GROUP).await > 0 {
-        let now = clock.now();
-        match write_group(&store, &group, now).await {
-            Ok(results) => {
-                for (write, result) in group.drain(..).zip(results) {
-                    write.answer(Ok(result));
+async fn write(
+    writes: &mpsc::Sender<Write>,
+    write: impl FnOnce(oneshot::Sender<Result<bool>>) -> Write,
+) -> Result<bool> {
+    let stopped = || Error::Unavailable("the worker is stopping".into());
+    let (done, written) = oneshot::channel();
+    writes.send(write(done)).await.map_err(|_| stopped())?;
+    written.await.map_err(|_| stopped())?
+}
+
+/// One of those that write groups.
+struct Writer {
+    store: Store,
+    clock: Clock,
+    writes: Arc<Mutex<mpsc::Receiver<Write>>>,
+    /// Those met so far.
+    domains: DomainNumbers,
+}
+
+/// Domains remembered, about; then all are forgotten.
+const DOMAINS_KEPT: usize = 50_000;
+
+impl Writer {
+    async fn run(mut self) {
+        let mut group = Vec::with_capacity(GROUP);
+        // Whoever holds the receiver gathers; the others are writing.
+        while self.writes.lock().await.recv_many(&mut group, GROUP).await > 0 {
+            let now = self.clock.now();
+            match self.write(&group, now).await {
+                Ok(results) => {
+                    for (write, result) in group.drain(..).zip(results) {
+                        write.answer(Ok(result));
+                    }
                 }
-            }
-            // One bad row must not take the others with it: each gets a transaction of its own.
-            Err(err) if group.len() > 1 => {
-                tracing::warn!(writes = group.len(), "writing runs one by one: {err}");
-                for write in group.drain(..) {
-                    let result = write_group(&store, std::slice::from_ref(&write), now).await;
-                    write.answer(result.map(|results| results.first().copied().unwrap_or(false)));
+                // One bad row must not take the others with it: each gets a transaction of its own.
+                Err(err) if group.len() > 1 => {
+                    tracing::warn!(writes = group.len(), "writing runs one by one: {err}");
+                    for write in group.drain(..) {
+                        let result = self.write(std::slice::from_ref(&write), now).await;
+                        let first = |results: Vec<bool>| results.first().copied().unwrap_or(false);
+                        write.answer(result.map(first));
+                    }
                 }
-            }
-            Err(err) => {
-                for write in group.drain(..) {
-                    write.answer(Err(Error::Unavailable(format!("cannot write the run: {err}"))));
+                Err(err) => {
+                    for write in group.drain(..) {
+                        let text = format!("cannot write the run: {err}");
+                        write.answer(Err(Error::Unavailable(text)));
+                    }
                 }
             }
         }
     }
-}
 
-/// Whether each write took effect, in order.
-async fn write_group(store: &Store, group: &[Write], now: DateTime<Utc>) -> Result<Vec<bool>> {
-    let (mut begins, mut answers, mut ends) = (Vec::new(), Vec::new(), Vec::new());
-    let mut owner = None;
-    for write in group {
-        match write {
-            Write::Begin(begin, _) => begins.push(&**begin),
-            Write::Fetched(fetched, _) => answers.push(&**fetched),
-            Write::End(by, end, _) => {
-                owner = Some(*by);
-                ends.push(&**end);
+    /// Whether each write took effect, in order.
+    async fn write(&mut self, group: &[Write], now: DateTime<Utc>) -> Result<Vec<bool>> {
+        let (mut begins, mut answers, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let mut owner = None;
+        for write in group {
+            match write {
+                Write::Begin(begin, _) => begins.push(&**begin),
+                Write::Fetched(fetched, _) => answers.push(&**fetched),
+                Write::End(by, end, _) => {
+                    owner = Some(*by);
+                    ends.push(&**end);
+                }
             }
         }
+        self.learn_domains(&ends).await?;
+        let mut tx = self.store.begin().await?;
+        let started = run_writes::begin(&mut tx, &mut begins, now).await?;
+        run_writes::fetched(&mut tx, &mut answers, now).await?;
+        let ended = match owner {
+            Some(owner) => run_writes::end(&mut tx, owner, &mut ends, &self.domains, now).await?,
+            None => HashSet::new(),
+        };
+        tx.commit().await?;
+        Ok(group
+            .iter()
+            .map(|write| match write {
+                Write::Begin(begin, _) => started.contains(&begin.run_number),
+                Write::Fetched(..) => true,
+                Write::End(_, end, _) => ended.contains(&end.job),
+            })
+            .collect())
     }
-    let mut tx = store.begin().await?;
-    let started = run_writes::begin(&mut tx, &begins, now).await?;
-    run_writes::fetched(&mut tx, &answers, now).await?;
-    let ended = match owner {
-        Some(owner) => run_writes::end(&mut tx, owner, &ends, now).await?,
-        None => HashSet::new(),
-    };
-    tx.commit().await?;
-    Ok(group
-        .iter()
-        .map(|write| match write {
-            Write::Begin(begin, _) => started.contains(&begin.run_number),
-            Write::Fetched(..) => true,
-            Write::End(_, end, _) => ended.contains(&end.job),
-        })
-        .collect())
+
+    /// Looks up the domains that the ends cite. New ones are added in a transaction of their own:
+    /// a number is for good then, whatever becomes of the ends, and nobody waits long for it.
+    async fn learn_domains(&mut self, ends: &[&End]) -> Result<()> {
+        if self.domains.len() > DOMAINS_KEPT {
+            self.domains.clear();
+        }
+        let cited = ends.iter().flat_map(|end| &end.citations).map(|citation| &*citation.domain);
+        let unknown: BTreeSet<&str> =
+            cited.filter(|name| !self.domains.contains_key(*name)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let unknown: Vec<_> = unknown.into_iter().collect();
+        let mut tx = self.store.begin().await?;
+        let numbers = citations::domain_numbers(&mut tx, &unknown).await?;
+        tx.commit().await?;
+        self.domains.extend(numbers);
+        Ok(())
+    }
 }
 
 impl Write {

@@ -1,4 +1,4 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{
     Error, Result,
     ids::{BatchId, PromptId, WorkspaceId},
@@ -6,6 +6,7 @@ use crate::{
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, query, query_as, types::Json};
+use std::collections::BTreeSet;
 
 /// One expansion of prompts × engines × samples.
 #[derive(Debug, Clone, FromRow)]
@@ -174,21 +175,41 @@ pub async fn expanded(conn: &mut Conn, workspace: WorkspaceId, id: BatchId) -> R
 }
 
 /// Completes those of the batches whose runs have all ended.
-pub async fn complete(conn: &mut Conn, ids: &[BatchId], now: DateTime<Utc>) -> Result<()> {
-    for id in ids {
-        on_db!(conn, |c| query(
-            "UPDATE batches SET state = 'completed', finished_at = $2
-             WHERE id = $1 AND state = 'running'
-               AND NOT EXISTS (SELECT 1 FROM runs
-                               WHERE batch_id = $1 AND state IN ('queued', 'running'))",
-        )
-        .bind(id)
-        .bind(now)
-        .execute(c)
-        .await
-        .map(drop))?;
+///
+/// **Invariant:** two that end the last runs of a batch at the same time do not both leave it to
+/// the other: whoever comes second waits here, and then sees what the first one wrote.
+pub async fn complete(
+    conn: &mut Conn,
+    batches: &BTreeSet<(WorkspaceId, BatchId)>,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let batches: Vec<_> = batches.iter().copied().collect();
+    let rows = |now| {
+        Rows::new(&batches)
+            .column("workspace_id", |(workspace, _)| *workspace)
+            .column("id", |(_, id)| *id)
+            .column("now", move |_| now)
+    };
+    if conn.is_postgres() {
+        let locked = rows(now).fetch::<(BatchId,)>(
+            conn,
+            "SELECT batches.id FROM v JOIN batches
+               ON batches.workspace_id = v.workspace_id AND batches.id = v.id
+             ORDER BY batches.workspace_id, batches.id FOR UPDATE OF batches",
+        );
+        locked.await?;
     }
-    Ok(())
+    rows(now)
+        .execute(
+            conn,
+            "UPDATE batches SET state = 'completed', finished_at = v.now
+             FROM v WHERE batches.workspace_id = v.workspace_id AND batches.id = v.id
+               AND batches.state = 'running'
+               AND NOT EXISTS (SELECT 1 FROM runs
+                               WHERE batch_id = v.id AND finished_at IS NULL)",
+        )
+        .await
+        .map(drop)
 }
 
 /// Cancels a batch and its runs that have not started; returns how many runs those are.

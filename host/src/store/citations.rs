@@ -1,7 +1,7 @@
 use super::{Conn, bulk::Rows, on_db};
 use crate::{Result, ids::WorkspaceId};
 use sqlx::{FromRow, query_as, types::Json};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 /// A URL that an answer gives as a source.
 #[derive(Debug, Clone)]
@@ -65,7 +65,7 @@ pub struct Citation {
 pub async fn insert(
     conn: &mut Conn,
     citations: &[&NewCitation],
-    domains: &BTreeMap<String, i64>,
+    domains: &DomainNumbers,
 ) -> Result<()> {
     Rows::new(citations)
         .column("run_number", |citation| citation.run_number)
@@ -85,17 +85,22 @@ pub async fn insert(
         .map(drop)
 }
 
+/// Numbers of domains by name. A number never changes once it is given.
+pub type DomainNumbers = HashMap<String, i64>;
+
 /// The number of each domain; unknown ones get one. `names` are in order, each once.
-pub async fn domain_numbers(conn: &mut Conn, names: &[&str]) -> Result<BTreeMap<String, i64>> {
-    let rows = || Rows::new(names).column("name", |name| *name);
-    rows().insert(conn, "INSERT INTO domains", "ON CONFLICT DO NOTHING").await?;
-    let numbers: Vec<(String, i64)> = rows()
-        .fetch(
-            conn,
-            "SELECT domains.name, domains.number FROM v JOIN domains ON domains.name = v.name",
-        )
-        .await?;
-    Ok(numbers.into_iter().collect())
+pub async fn domain_numbers(conn: &mut Conn, names: &[&str]) -> Result<DomainNumbers> {
+    let find = "SELECT domains.name, domains.number FROM v JOIN domains ON domains.name = v.name";
+    let rows = |names| Rows::new(names).column("name", |name: &&str| *name);
+    let mut numbers: DomainNumbers = rows(names).fetch(conn, find).await?.into_iter().collect();
+    let unknown: Vec<_> = names.iter().copied().filter(|n| !numbers.contains_key(*n)).collect();
+    if !unknown.is_empty() {
+        let add = rows(&unknown).insert(conn, "INSERT INTO domains", "ON CONFLICT DO NOTHING");
+        add.await?;
+        // Read again rather than returned: another process may have added one just now.
+        numbers.extend(rows(&unknown).fetch::<(String, i64)>(conn, find).await?);
+    }
+    Ok(numbers)
 }
 
 /// The citations of an answer, in the order of the engine.

@@ -3,7 +3,7 @@
 //! They are added to with each finished run and can be rebuilt for a day from the runs.
 //! **Invariant:** both ways give the same rows.
 
-use super::{Conn, bulk::Rows, on_db};
+use super::{Conn, bulk::Rows, citations::DomainNumbers, on_db};
 use crate::{
     Result,
     ids::{PromptId, WorkspaceId},
@@ -118,11 +118,7 @@ impl Additions {
 /// Adds to the counts; `domains` holds the number of every domain named.
 ///
 /// Rows go in the order of their keys: two processes may add to the same ones.
-pub async fn add(
-    conn: &mut Conn,
-    additions: &Additions,
-    domains: &BTreeMap<String, i64>,
-) -> Result<()> {
+pub async fn add(conn: &mut Conn, additions: &Additions, domains: &DomainNumbers) -> Result<()> {
     add_prompts(conn, additions).await?;
     add_brands(conn, additions).await?;
     add_domains(conn, additions, domains).await
@@ -199,7 +195,7 @@ async fn add_brands(conn: &mut Conn, additions: &Additions) -> Result<()> {
 async fn add_domains(
     conn: &mut Conn,
     additions: &Additions,
-    domains: &BTreeMap<String, i64>,
+    domains: &DomainNumbers,
 ) -> Result<()> {
     let names: Vec<_> = additions.domains.iter().collect();
     Rows::new(&names)

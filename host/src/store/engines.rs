@@ -1,4 +1,4 @@
-use super::{Conn, on_db};
+use super::{Conn, bulk::Rows, on_db};
 use crate::{Error, Result, ids::WorkspaceId};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, query, query_as, types::Json};
@@ -78,6 +78,19 @@ pub async fn find(conn: &mut Conn, workspace: WorkspaceId, key: &str) -> Result<
         .fetch_optional(c)
         .await)?
     .ok_or(Error::NotFound("engine"))
+}
+
+/// The engines that there are among these, each named by its workspace and key.
+pub async fn of(conn: &mut Conn, keys: &[(WorkspaceId, &str)]) -> Result<Vec<Engine>> {
+    Rows::new(keys)
+        .column("workspace_id", |(workspace, _)| *workspace)
+        .column("key", |(_, key)| *key)
+        .fetch(
+            conn,
+            "SELECT engines.* FROM v JOIN engines
+               ON engines.workspace_id = v.workspace_id AND engines.key = v.key",
+        )
+        .await
 }
 
 pub async fn list(conn: &mut Conn, workspace: WorkspaceId) -> Result<Vec<Engine>> {

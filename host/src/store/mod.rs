@@ -264,6 +264,11 @@ pub(crate) enum Engine<'a> {
 }
 
 impl Conn {
+    /// Several may write at once there.
+    pub(crate) fn is_postgres(&self) -> bool {
+        matches!(self.0, Inner::Postgres(_) | Inner::PostgresTx(_))
+    }
+
     pub(crate) fn engine(&mut self) -> Engine<'_> {
         match &mut self.0 {
             Inner::Postgres(conn) => Engine::Postgres(conn),

@@ -9,7 +9,8 @@
 use super::{
     Conn, answers, batches,
     bulk::Rows,
-    citations, costs,
+    citations::{self, DomainNumbers},
+    costs,
     daily_counts::{self, Additions},
     jobs::{self, JobEnd},
     mentions,
@@ -21,7 +22,10 @@ use crate::{
     ids::{BatchId, JobId, ProcessId, RunId, WorkspaceId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use std::collections::{BTreeSet, HashSet};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
 
 /// A call is about to be made.
 #[derive(Debug, Clone)]
@@ -40,7 +44,7 @@ pub struct Fetched {
     pub attempt: i64,
     pub fetches: i64,
     pub cost_micros: i64,
-    pub raw: RawPayload,
+    pub raw: Arc<RawPayload>,
 }
 
 /// A try is over: the run ended, waits or will be tried again.
@@ -53,7 +57,7 @@ pub struct End {
     /// The call it made, if it made one.
     pub attempt: Option<AttemptEnd>,
     /// What the vendor sent, when it is not stored yet.
-    pub raw: Option<RawPayload>,
+    pub raw: Option<Arc<RawPayload>>,
     pub ledger: Option<costs::LedgerEntry>,
     pub answer: Option<answers::Answer>,
     pub mentions: Vec<mentions::Mention>,
@@ -94,11 +98,16 @@ pub struct AttemptEnd {
 
 /// Notes the calls that are about to be made. Returns the runs that may make them: a run that was
 /// cancelled meanwhile is not among them.
-pub async fn begin(conn: &mut Conn, begins: &[&Begin], now: DateTime<Utc>) -> Result<HashSet<i64>> {
+pub async fn begin(
+    conn: &mut Conn,
+    begins: &mut [&Begin],
+    now: DateTime<Utc>,
+) -> Result<HashSet<i64>> {
     if begins.is_empty() {
         return Ok(HashSet::new());
     }
-    let started: Vec<(i64,)> = Rows::new(begins)
+    begins.sort_unstable_by_key(|begin| begin.run_number);
+    let started: Vec<(i64,)> = Rows::new(&*begins)
         .column("run_number", |begin| begin.run_number)
         .column("attempt", |begin| begin.attempt)
         .column("provider_digest", |begin| begin.provider_digest.as_slice())
@@ -148,13 +157,14 @@ pub async fn begin(conn: &mut Conn, begins: &[&Begin], now: DateTime<Utc>) -> Re
 }
 
 /// Keeps raw answers and notes on the attempts that they are there.
-pub async fn fetched(conn: &mut Conn, fetched: &[&Fetched], now: DateTime<Utc>) -> Result<()> {
+pub async fn fetched(conn: &mut Conn, fetched: &mut [&Fetched], now: DateTime<Utc>) -> Result<()> {
     if fetched.is_empty() {
         return Ok(());
     }
-    let mut payloads: Vec<_> = fetched.iter().map(|f| (f.workspace, &f.raw)).collect();
+    fetched.sort_unstable_by_key(|fetched| fetched.run_number);
+    let mut payloads: Vec<_> = fetched.iter().map(|f| (f.workspace, &*f.raw)).collect();
     raw_payloads::insert(conn, &mut payloads, now).await?;
-    Rows::new(fetched)
+    Rows::new(&*fetched)
         .column("run_number", |fetched| fetched.run_number)
         .column("attempt", |fetched| fetched.attempt)
         .column("raw_digest", |fetched| fetched.raw.digest.as_slice())
@@ -165,22 +175,28 @@ pub async fn fetched(conn: &mut Conn, fetched: &[&Fetched], now: DateTime<Utc>) 
             "UPDATE run_attempts SET state = 'fetched', raw_digest = v.raw_digest,
                                      fetches = v.fetches, cost_micros = v.cost_micros
              FROM v WHERE run_attempts.run_number = v.run_number
-               AND run_attempts.attempt = v.attempt",
+               AND run_attempts.attempt = v.attempt AND run_attempts.state = 'running'",
         )
         .await
         .map(drop)
 }
 
 /// Writes how tries ended; returns the jobs that were still `owner`'s, and so were written.
+/// `domains` holds the number of every domain cited.
+///
+/// Tables and rows go in one order, so that no two groups wait for each other: own rows first, then
+/// the counts that everybody adds to, and the batches last.
 pub async fn end(
     conn: &mut Conn,
     owner: ProcessId,
-    ends: &[&End],
+    ends: &mut [&End],
+    domains: &DomainNumbers,
     now: DateTime<Utc>,
 ) -> Result<HashSet<JobId>> {
     if ends.is_empty() {
         return Ok(HashSet::new());
     }
+    ends.sort_unstable_by_key(|end| end.run.number);
     let job_ends: Vec<_> =
         ends.iter().map(|end| (end.job, end.epoch, end.job_end.clone())).collect();
     let ours = jobs::end(conn, owner, &job_ends, now).await?;
@@ -190,7 +206,7 @@ pub async fn end(
     }
 
     let mut payloads: Vec<_> =
-        ends.iter().filter_map(|end| Some((end.run.workspace, end.raw.as_ref()?))).collect();
+        ends.iter().filter_map(|end| Some((end.run.workspace, end.raw.as_deref()?))).collect();
     raw_payloads::insert(conn, &mut payloads, now).await?;
     end_runs(conn, &ends).await?;
     end_attempts(conn, &ends, now).await?;
@@ -200,25 +216,20 @@ pub async fn end(
     answers::insert(conn, &found).await?;
     let spans: Vec<_> = ends.iter().flat_map(|end| &end.mentions).collect();
     mentions::insert(conn, &spans).await?;
-
     let sources: Vec<_> = ends.iter().flat_map(|end| &end.citations).collect();
-    let names: BTreeSet<&str> = sources.iter().map(|citation| &*citation.domain).collect();
-    let names: Vec<_> = names.into_iter().collect();
-    let domains = citations::domain_numbers(conn, &names).await?;
-    citations::insert(conn, &sources, &domains).await?;
+    citations::insert(conn, &sources, domains).await?;
 
     let mut additions = Additions::default();
     for end in &ends {
         additions.merge(&end.additions);
     }
-    daily_counts::add(conn, &additions, &domains).await?;
+    daily_counts::add(conn, &additions, domains).await?;
 
-    let finished: BTreeSet<BatchId> = ends
+    let finished: BTreeSet<_> = ends
         .iter()
         .filter(|end| end.run.finished_at.is_some())
-        .filter_map(|end| end.run.batch)
+        .filter_map(|end| Some((end.run.workspace, end.run.batch?)))
         .collect();
-    let finished: Vec<_> = finished.into_iter().collect();
     batches::complete(conn, &finished, now).await?;
     Ok(ours)
 }

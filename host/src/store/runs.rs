@@ -6,7 +6,7 @@ use crate::{
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, query, query_as};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// One prompt version asked once of one engine.
 #[derive(Debug, Clone, FromRow)]
@@ -168,21 +168,26 @@ pub async fn find(conn: &mut Conn, workspace: WorkspaceId, id: RunId) -> Result<
 
 /// The run and the text of the prompt version it asks.
 pub async fn question(conn: &mut Conn, workspace: WorkspaceId, id: RunId) -> Result<Question> {
-    on_db!(conn, |c| query_as(
-        "SELECT r.*, v.text, p.language, p.country, p.location, w.timezone, w.brands_version,
-                w.daily_budget_micros, w.synthetic AS synthetic_workspace
-         FROM runs r
-         JOIN workspaces w ON w.id = r.workspace_id
-         JOIN prompt_versions v
-           ON v.workspace_id = r.workspace_id AND v.id = r.prompt_version_id
-         JOIN prompts p ON p.workspace_id = r.workspace_id AND p.id = r.prompt_id
-         WHERE r.workspace_id = $1 AND r.id = $2",
-    )
-    .bind(workspace)
-    .bind(id)
-    .fetch_optional(c)
-    .await)?
-    .ok_or(Error::NotFound("run"))
+    questions(conn, &[(workspace, id)]).await?.pop().ok_or(Error::NotFound("run"))
+}
+
+/// The runs that there are among these, each with the text of the prompt version it asks.
+pub async fn questions(conn: &mut Conn, runs: &[(WorkspaceId, RunId)]) -> Result<Vec<Question>> {
+    Rows::new(runs)
+        .column("workspace_id", |(workspace, _)| *workspace)
+        .column("id", |(_, id)| *id)
+        .fetch(
+            conn,
+            "SELECT r.*, t.text, p.language, p.country, p.location, w.timezone,
+                    w.brands_version, w.daily_budget_micros, w.synthetic AS synthetic_workspace
+             FROM v
+             JOIN runs r ON r.workspace_id = v.workspace_id AND r.id = v.id
+             JOIN workspaces w ON w.id = r.workspace_id
+             JOIN prompt_versions t
+               ON t.workspace_id = r.workspace_id AND t.id = r.prompt_version_id
+             JOIN prompts p ON p.workspace_id = r.workspace_id AND p.id = r.prompt_id",
+        )
+        .await
 }
 
 /// The page before `before`, newest first.
@@ -227,6 +232,35 @@ pub async fn attempts(
     .bind(run_number)
     .fetch_all(c)
     .await)?)
+}
+
+/// The last call of each of these runs, by number, as far as there is one.
+pub async fn last_attempts(
+    conn: &mut Conn,
+    runs: &[(WorkspaceId, i64)],
+) -> Result<HashMap<i64, Attempt>> {
+    let found: Vec<LastAttempt> = Rows::new(runs)
+        .column("workspace_id", |(workspace, _)| *workspace)
+        .column("run_number", |(_, number)| *number)
+        .fetch(
+            conn,
+            "SELECT a.run_number, a.attempt, a.state, a.provider_digest, a.fetches,
+                    a.cost_micros, a.error_kind, a.error_detail, a.raw_digest, a.started_at,
+                    a.finished_at
+             FROM v JOIN run_attempts a
+               ON a.workspace_id = v.workspace_id AND a.run_number = v.run_number
+             WHERE a.attempt = (SELECT MAX(attempt) FROM run_attempts
+                                WHERE run_number = v.run_number)",
+        )
+        .await?;
+    Ok(found.into_iter().map(|last| (last.run_number, last.attempt)).collect())
+}
+
+#[derive(FromRow)]
+struct LastAttempt {
+    run_number: i64,
+    #[sqlx(flatten)]
+    attempt: Attempt,
 }
 
 /// Fails a run that has not ended; returns whether there was one.

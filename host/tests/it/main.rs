@@ -29,6 +29,7 @@ mod queue;
 mod queue_model;
 mod redis;
 mod replay;
+mod run_writes;
 mod scheduler;
 mod schedules;
 mod server;

@@ -14,9 +14,15 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
 /// What is kept of a call: enough to read it again. A failed call has no outcome.
-#[derive(Serialize, Deserialize)]
-struct RawAnswer {
-    exchanges: Vec<Exchange>,
+#[derive(Serialize)]
+struct RawAnswer<'a> {
+    exchanges: &'a [Exchange],
+    outcome: Option<&'a Outcome>,
+}
+
+/// The part of a [`RawAnswer`] that is read again.
+#[derive(Deserialize)]
+struct StoredAnswer {
     outcome: Option<Outcome>,
 }
 
@@ -64,17 +70,17 @@ impl Try<'_> {
         let document =
             raw_payloads::find(&mut conn, self.question.run.workspace_id, raw_digest).await?;
         let Some(document) = document else { return Ok(None) };
-        let raw: RawAnswer = serde_json::from_slice(&document).context("read a raw answer")?;
+        let raw: StoredAnswer = serde_json::from_slice(&document).context("read a raw answer")?;
         Ok(raw.outcome)
     }
 }
 
-pub(super) fn raw_payload(
-    exchanges: Vec<Exchange>,
-    outcome: Option<&Outcome>,
-) -> Result<RawPayload> {
-    let raw = RawAnswer { exchanges, outcome: outcome.cloned() };
-    RawPayload::new(&serde_json::to_vec(&raw).context("write a raw answer")?)
+pub(super) fn raw_payload(exchanges: &[Exchange], outcome: Option<&Outcome>) -> Result<RawPayload> {
+    let raw = RawAnswer { exchanges, outcome };
+    // Most answers fit, and need not be moved while they are written.
+    let mut document = Vec::with_capacity(64 << 10);
+    serde_json::to_writer(&mut document, &raw).context("write a raw answer")?;
+    RawPayload::new(&document)
 }
 
 pub(super) fn outcome_cost(outcome: &Outcome) -> (i64, &'static str) {

@@ -1,6 +1,6 @@
 //! How a try of a run comes to its end, and what is written then.
 
-use super::{Analysed, Place, Try, call};
+use super::{Analysed, Place, Raw, Try, call};
 use crate::{
     Result,
     ids::LedgerEntryId,
@@ -26,21 +26,49 @@ use crate::{
 use aiv_runtime::types::{Answer, ErrorKind, Outcome};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
-use std::{panic::AssertUnwindSafe, time::Duration};
+use futures_util::FutureExt;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 impl Try<'_> {
-    /// Analyses an outcome and ends the run with it.
+    /// Analyses an outcome and ends the run with it. Whatever goes wrong on the way, the outcome is
+    /// stored before the error goes on.
     pub(super) async fn keep(
         &self,
         outcome: Outcome,
         attempt: i64,
         fetches: i64,
-        raw_digest: Vec<u8>,
+        raw: Raw,
+    ) -> Result<Ended> {
+        let cost = call::outcome_cost(&outcome).0;
+        let kept = AssertUnwindSafe(self.analyse_and_end(outcome, attempt, fetches, raw.clone()));
+        let kept = kept.catch_unwind().await;
+        if !matches!(kept, Ok(Ok(_)))
+            && let Raw::New(raw) = &raw
+        {
+            self.store_raw(raw, attempt, fetches, cost).await?;
+        }
+        kept.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    async fn analyse_and_end(
+        &self,
+        outcome: Outcome,
+        attempt: i64,
+        fetches: i64,
+        raw: Raw,
     ) -> Result<Ended> {
         let now = self.context.app.clock.now();
         let run = &self.question.run;
         let (cost_micros, basis) = call::outcome_cost(&outcome);
         let mut end = self.end(JobEnd::Succeeded, RunState::Succeeded, now);
+        let raw_digest = match raw {
+            Raw::Stored(digest) => digest,
+            Raw::New(raw) => {
+                let digest = raw.digest.clone();
+                end.raw = Some(raw);
+                digest
+            }
+        };
         end.attempt = Some(AttemptEnd {
             attempt,
             state: "succeeded",
@@ -153,7 +181,7 @@ impl Try<'_> {
         failure: &CallFailure,
         attempt: i64,
         fetches: i64,
-        raw: Option<RawPayload>,
+        raw: Option<Arc<RawPayload>>,
     ) -> Result<Ended> {
         let app = &self.context.app;
         let now = app.clock.now();

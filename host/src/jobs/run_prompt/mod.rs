@@ -1,6 +1,7 @@
 use super::{
     Context, Job,
     analysis::{Analysed, Place},
+    run_reader::Found,
 };
 use crate::{
     Result,
@@ -8,9 +9,11 @@ use crate::{
     providers::{Begin, CallEnd, CallReport, CallRequest, Checkpoint, Route},
     queue::Ended,
     store::{
-        Conn, batches, costs,
+        Conn, batches,
+        citations::DomainNumbers,
+        costs,
         daily_counts::{self, Additions, Cell, PromptDay},
-        engines::{self, Engine},
+        engines::Engine,
         jobs::{Claimed, JobEnd},
         raw_payloads::RawPayload,
         run_writes::{self, Fetched},
@@ -21,15 +24,19 @@ use crate::{
 };
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 mod call;
 mod ends;
 
 /// Asks one prompt of one engine and keeps what it answered.
 ///
-/// The raw answer is stored before it is analysed, and an attempt row before the call is made: a
-/// worker that dies costs at most the call that was in flight, and a bug in the analysis none.
+/// **Invariant:** the attempt row is written before the call is made: a repeat shows.
+/// **Invariant:** a paid answer is not lost to what comes after it. It is stored with what was found
+/// in it, in one transaction; where finding or writing that fails, it is stored by itself, and the
+/// next try begins with it.
+/// **Invariant:** a worker that dies costs at most the calls in flight. A job that lost one before,
+/// or that waited for its answer, stores the answer before it looks at it: it would be a pity twice.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct RunPrompt {
     pub workspace: WorkspaceId,
@@ -54,10 +61,20 @@ impl RunPrompt {
             let mut additions = Additions::default();
             let failed = PromptDay { failed: 1, ..PromptDay::default() };
             additions.prompts.insert((cell, run.prompt_id), failed);
-            daily_counts::add(conn, &additions, &BTreeMap::new()).await?;
+            daily_counts::add(conn, &additions, &DomainNumbers::new()).await?;
         }
-        batches::complete(conn, run.batch_id.as_slice(), now).await
+        let batch = run.batch_id.map(|batch| (self.workspace, batch));
+        batches::complete(conn, &batch.into_iter().collect(), now).await
     }
+}
+
+/// Where an answer's raw payload is.
+#[derive(Clone)]
+enum Raw {
+    /// In the database, under this digest.
+    Stored(Vec<u8>),
+    /// Only here.
+    New(Arc<RawPayload>),
 }
 
 /// A run in the hands of this job.
@@ -75,29 +92,20 @@ impl Job for RunPrompt {
 
     async fn run(self, context: &Context, claimed: &Claimed) -> Result<Ended> {
         let app = &context.app;
-        let mut conn = app.store.read().await?;
-        let question = runs::question(&mut conn, self.workspace, self.run).await?;
+        let Found { question, engine, last } =
+            context.run_reader.find(self.workspace, self.run).await?;
         if question.run.finished_at.is_some() {
             return Ok(Ended::As(JobEnd::Succeeded));
         }
-        let engine = match engines::find(&mut conn, self.workspace, &question.run.engine).await {
-            Ok(engine) => Some(engine),
-            Err(crate::Error::NotFound(_)) => None,
-            Err(err) => return Err(err),
-        };
-        let attempts = match question.run.attempts {
-            0 => vec![],
-            _ => runs::attempts(&mut conn, self.workspace, question.run.number).await?,
-        };
         let now = app.clock.now();
         let over_budget = match question.daily_budget_micros {
             Some(limit) => {
                 let day = day_in(&question.timezone, now);
+                let mut conn = app.store.read().await?;
                 costs::spent_on(&mut conn, self.workspace, day).await? >= limit
             }
             None => false,
         };
-        drop(conn);
 
         let key = question.run.engine.clone();
         let skip = |reason: String| ends::skip(context, claimed, &question, reason);
@@ -126,7 +134,7 @@ impl Job for RunPrompt {
 
         let limit = usize::try_from(engine.concurrency).unwrap_or(1).max(1);
         let _place = context.permits.acquire(self.workspace, &key, limit).await;
-        Try { context, claimed, question, engine, route }.go_on(attempts.last()).await
+        Try { context, claimed, question, engine, route }.go_on(last.as_ref()).await
     }
 }
 
@@ -138,7 +146,8 @@ impl Try<'_> {
             && let Some(raw_digest) = &last.raw_digest
             && let Some(outcome) = self.stored_outcome(raw_digest).await?
         {
-            return self.keep(outcome, last.attempt, last.fetches, raw_digest.clone()).await;
+            let raw = Raw::Stored(raw_digest.clone());
+            return self.keep(outcome, last.attempt, last.fetches, raw).await;
         }
 
         let checkpoint = self.question.run.checkpoint.as_deref();
@@ -185,27 +194,34 @@ impl Try<'_> {
         let fetches = i64::from(fetches);
         match end {
             CallEnd::Done(outcome) => {
-                let raw = call::raw_payload(exchanges, Some(&outcome))?;
-                let digest = raw.digest.clone();
-                let cost = call::outcome_cost(&outcome).0;
-                self.store_raw(raw, attempt, fetches, cost).await?;
-                self.keep(outcome, attempt, fetches, digest).await
+                let raw = Arc::new(call::raw_payload(&exchanges, Some(&outcome))?);
+                drop(exchanges);
+                let waited = self.question.run.checkpoint.is_some();
+                let raw = if waited || self.claimed.lost > 0 {
+                    let cost = call::outcome_cost(&outcome).0;
+                    self.store_raw(&raw, attempt, fetches, cost).await?;
+                    Raw::Stored(raw.digest.clone())
+                } else {
+                    Raw::New(raw)
+                };
+                self.keep(outcome, attempt, fetches, raw).await
             }
             CallEnd::Paused { checkpoint, delay } => {
                 self.wait(&checkpoint, delay, attempt, fetches).await
             }
             CallEnd::Failed(failure) => {
                 let raw = (!exchanges.is_empty())
-                    .then(|| call::raw_payload(exchanges, None))
+                    .then(|| call::raw_payload(&exchanges, None))
                     .transpose()?;
-                self.fail(&failure, attempt, fetches, raw).await
+                self.fail(&failure, attempt, fetches, raw.map(Arc::new)).await
             }
         }
     }
 
+    /// Stores an answer before anything is made of it.
     async fn store_raw(
         &self,
-        raw: RawPayload,
+        raw: &Arc<RawPayload>,
         attempt: i64,
         fetches: i64,
         cost_micros: i64,
@@ -219,7 +235,7 @@ impl Try<'_> {
                 attempt,
                 fetches,
                 cost_micros,
-                raw,
+                raw: Arc::clone(raw),
             })
             .await
     }
