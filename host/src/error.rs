@@ -73,9 +73,25 @@ impl From<sqlx::Error> for Error {
             sqlx::Error::PoolTimedOut => {
                 Error::Unavailable("the database has no free connection: try again".into())
             }
-            sqlx::Error::Io(_) => Error::Unavailable("the database is away: try again".into()),
+            err if is_away(&err) => Error::Unavailable("the database is away: try again".into()),
             err => Error::Internal(anyhow::Error::new(err).context("database")),
         }
+    }
+}
+
+/// The statement was fine; the same one may succeed in a moment.
+fn is_away(err: &sqlx::Error) -> bool {
+    match err {
+        sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => true,
+        // Connections (08), transactions that lost to others (40), means (53), locks that are
+        // taken (55P03), a server that goes down or comes up (57P01 to 57P05); SQLite that is busy.
+        sqlx::Error::Database(db) => db.code().is_some_and(|code| {
+            let classes = ["08", "40", "53", "57P"];
+            code == "5"
+                || code == "55P03"
+                || code.len() == 5 && classes.iter().any(|class| code.starts_with(class))
+        }),
+        _ => false,
     }
 }
 

@@ -11,6 +11,7 @@ use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeSet, HashSet},
     sync::Arc,
+    time::Duration,
 };
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio_util::task::TaskTracker;
@@ -22,6 +23,8 @@ use tokio_util::task::TaskTracker;
 ///
 /// **Invariant:** of one run nothing is given here before the last thing given was answered, so
 /// that groups may be written side by side.
+/// **Invariant:** an answer that was paid for is kept until it is written, however long the database
+/// is away, for as long as its task lives: the call is not repeated for want of a database.
 #[derive(Clone)]
 pub(super) struct RunWriter {
     begins: mpsc::Sender<Write>,
@@ -101,8 +104,7 @@ impl Writer {
         let mut group = Vec::with_capacity(GROUP);
         // Whoever holds the receiver gathers; the others are writing.
         while self.writes.lock().await.recv_many(&mut group, GROUP).await > 0 {
-            let now = self.clock.now();
-            match self.write(&group, now).await {
+            match self.insist(&mut group).await {
                 Ok(results) => {
                     for (write, result) in group.drain(..).zip(results) {
                         write.answer(Ok(result));
@@ -112,9 +114,13 @@ impl Writer {
                 Err(err) if group.len() > 1 => {
                     tracing::warn!(writes = group.len(), "writing runs one by one: {err}");
                     for write in group.drain(..) {
-                        let result = self.write(std::slice::from_ref(&write), now).await;
-                        let first = |results: Vec<bool>| results.first().copied().unwrap_or(false);
-                        write.answer(result.map(first));
+                        let mut alone = vec![write];
+                        let result = self.insist(&mut alone).await;
+                        if let Some(write) = alone.pop() {
+                            let first =
+                                |results: Vec<bool>| results.first().copied().unwrap_or(false);
+                            write.answer(result.map(first));
+                        }
                     }
                 }
                 Err(err) => {
@@ -123,6 +129,29 @@ impl Writer {
                         write.answer(Err(Error::Unavailable(text)));
                     }
                 }
+            }
+        }
+    }
+
+    /// Writes a group, again and again while the database is away. What nobody waits for any more
+    /// leaves the group.
+    ///
+    /// A commit whose confirmation was lost is no harm: begins and answers change nothing the second
+    /// time, and an end that counted once does not count again.
+    async fn insist(&mut self, group: &mut Vec<Write>) -> Result<Vec<bool>> {
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.write(group, self.clock.now()).await {
+                Err(Error::Unavailable(why)) => {
+                    tracing::warn!(writes = group.len(), "will write runs later: {why}");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(1));
+                    group.retain(Write::is_awaited);
+                    if group.is_empty() {
+                        return Ok(vec![]);
+                    }
+                }
+                written => return written,
             }
         }
     }
@@ -182,6 +211,12 @@ impl Writer {
 }
 
 impl Write {
+    /// Its task was not stopped meanwhile.
+    fn is_awaited(&self) -> bool {
+        let (Write::Begin(_, done) | Write::Fetched(_, done) | Write::End(_, _, done)) = self;
+        !done.is_closed()
+    }
+
     fn answer(self, result: Result<bool>) {
         let (Write::Begin(_, done) | Write::Fetched(_, done) | Write::End(_, _, done)) = self;
         // A task that was stopped meanwhile does not listen any more.

@@ -94,7 +94,7 @@ pub struct Worker {
     room: Room,
     tasks: JoinSet<Done>,
     /// The jobs of `tasks`, and those whose end is not written yet.
-    held: HashSet<JobId>,
+    held: HashMap<JobId, i64>,
     /// A claim failed, and may have been made all the same: its answer was lost.
     unsure: bool,
     /// What ended since the last note of it.
@@ -125,7 +125,7 @@ impl Worker {
             presence,
             room,
             tasks: JoinSet::new(),
-            held: HashSet::new(),
+            held: HashMap::new(),
             unsure: false,
             minutes: HashMap::new(),
             done: Vec::new(),
@@ -155,8 +155,16 @@ impl Worker {
         let (mut maintain_at, mut tidy_at) = (Instant::now(), Instant::now());
         while !stop.is_cancelled() && !self.presence.is_draining() {
             if Instant::now() >= renew_at {
-                self.renew().await;
-                renew_at = Instant::now() + self.config.renew_every;
+                let again = match self.renew().await {
+                    Ok(()) => self.config.renew_every,
+                    // Others wait for a while after an outage, but not for ever.
+                    Err(err) => {
+                        tracing::warn!("cannot renew leases: {err}");
+                        self.note_outage();
+                        self.config.poll_every
+                    }
+                };
+                renew_at = Instant::now() + again.min(self.config.renew_every);
             }
             if Instant::now() >= maintain_at {
                 self.maintain().await;
@@ -219,7 +227,7 @@ impl Worker {
             metrics::job_waited(spec.name, (now - job.run_at).to_std().unwrap_or_default());
             let task =
                 Task { clock: self.clock.clone(), handlers: Arc::clone(&self.handlers), spec };
-            self.held.insert(job.id);
+            self.held.insert(job.id, job.epoch);
             self.tasks.spawn(task.run(job));
         }
         self.presence.set_in_flight(self.tasks.len());
@@ -273,7 +281,10 @@ impl Worker {
         let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
         let mut settled = Vec::with_capacity(self.done.len());
         for mut done in self.done.drain(..) {
-            self.held.remove(&done.settled.id);
+            // It may be held again by now, for its next try.
+            if self.held.get(&done.settled.id) == Some(&done.settled.epoch) {
+                self.held.remove(&done.settled.id);
+            }
             if done.end.is_some() && !written.contains(&done.settled.id) {
                 done.settled.outcome = Outcome::Lost;
             }
@@ -327,31 +338,23 @@ impl Worker {
         self.rescue_after = Instant::now() + self.config.renew_every + self.config.poll_every * 2;
     }
 
-    async fn renew(&mut self) {
+    async fn renew(&mut self) -> Result<()> {
         if self.held.is_empty() && !self.unsure {
-            return;
+            return Ok(());
         }
-        let renewed = async {
-            let mut tx = self.store.begin().await?;
-            let now = self.clock.now();
-            let owner = self.presence.id();
-            let mut stray = jobs::renew(&mut tx, owner, now + self.config.lease).await?;
-            stray.retain(|id| !self.held.contains(id));
-            // Nobody works on them, and as long as they are renewed nobody else would.
-            if !stray.is_empty() {
-                jobs::hand_back_each(&mut tx, owner, &stray, now).await?;
-                tracing::warn!(jobs = stray.len(), "handed back jobs that were claimed unnoticed");
-            }
-            tx.commit().await?;
-            Result::<()>::Ok(())
-        };
-        match renewed.await {
-            Ok(()) => self.unsure = false,
-            Err(err) => {
-                tracing::warn!("cannot renew leases: {err}");
-                self.note_outage();
-            }
+        let mut tx = self.store.begin().await?;
+        let now = self.clock.now();
+        let owner = self.presence.id();
+        let mut stray = jobs::renew(&mut tx, owner, now + self.config.lease).await?;
+        stray.retain(|id| !self.held.contains_key(id));
+        // Nobody works on them, and as long as they are renewed nobody else would.
+        if !stray.is_empty() {
+            jobs::hand_back_each(&mut tx, owner, &stray, now).await?;
+            tracing::warn!(jobs = stray.len(), "handed back jobs that were claimed unnoticed");
         }
+        tx.commit().await?;
+        self.unsure = false;
+        Ok(())
     }
 
     async fn maintain(&mut self) {
@@ -419,6 +422,7 @@ impl Worker {
     async fn drain(&mut self) {
         self.dispatcher.close().await;
         let deadline = Instant::now() + self.config.drain_timeout;
+        let mut renew_at = Instant::now();
         if !self.tasks.is_empty() {
             tracing::info!(jobs = self.tasks.len(), "waiting for jobs in flight");
         }
@@ -429,7 +433,12 @@ impl Worker {
                     self.gather().await;
                     self.write_ends().await;
                 }
-                () = tokio::time::sleep(self.config.renew_every) => self.renew().await,
+                () = tokio::time::sleep_until(renew_at) => {
+                    if let Err(err) = self.renew().await {
+                        tracing::warn!("cannot renew leases: {err}");
+                    }
+                    renew_at = Instant::now() + self.config.renew_every.min(self.config.poll_every);
+                }
                 () = tokio::time::sleep_until(deadline) => break,
             }
         }
