@@ -67,10 +67,10 @@ check: setup ## Format, lints, docs, licences
 	$(CARGO) deny --locked --config .cargo/deny.toml check bans licenses sources
 	$(call say,everything is in order)
 
-bench: plugins ## Run the benchmarks (release build)
-	$(CARGO) bench --locked -p aiv-analysis
-	$(CARGO) bench --locked -p aiv-runtime
-	$(CARGO) bench --locked -p aiv
+bench: setup postgres redis plugins ## Measure beside the peer, if it is there (BENCH_ARGS="--only pipeline --json")
+	$(call say,building the host and the benchmark)
+	@$(CARGO) build --release --locked -p aiv -p aiv-bench >&2
+	@target/release/aiv-bench $(BENCH_ARGS)
 
 chaos: setup postgres redis plugins ## Break what the host leans on and check the accounts (CHAOS_SECONDS=600, CHAOS_ARGS="--seed 7")
 	$(call say,building the host)

@@ -66,14 +66,18 @@ pub(super) fn clause(dice: &mut Dice) -> &'static str {
     dice.pick(&CLAUSES)
 }
 
-/// `count` sentences about products.
+/// How sentences go on about what was named before.
+const SUBJECTS: [&str; 4] = ["It", "This planner", "The same tool", "That service"];
+
+/// `count` sentences, some of which name a product.
 pub(super) fn sentences(dice: &mut Dice, count: usize) -> String {
     let mut text = String::new();
     for _ in 0..count {
         if !text.is_empty() {
             text.push(' ');
         }
-        text.push_str(product(dice));
+        let subject = if dice.chance(0.3) { product(dice) } else { dice.pick(&SUBJECTS) };
+        text.push_str(subject);
         text.push(' ');
         text.push_str(clause(dice));
         text.push('.');

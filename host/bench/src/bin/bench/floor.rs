@@ -1,10 +1,7 @@
 //! The floor: HTTP, parsing and batched writes into the peer's tables, and nothing else.
 
-use super::{
-    peer,
-    servers::{self, succeed},
-    stage::Stage,
-};
+use super::{peer, stage::Stage};
+use aiv_bench::servers::{self, succeed};
 use anyhow::Context;
 use serde_json::Value;
 use std::path::{Path, PathBuf};

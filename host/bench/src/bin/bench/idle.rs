@@ -14,11 +14,11 @@ const WATCHED: Duration = Duration::from_secs(30);
 
 pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> anyhow::Result<()> {
     let plain = Installation::new(stage, "idle", None).await?;
-    let plain = plain.serve(stage.arguments.concurrency, &[]).await?;
+    let plain = plain.serve(stage.arguments.concurrency).await?;
     let redis = Installation::new(stage, "idle_redis", Some(3)).await?;
-    let redis = redis.serve(stage.arguments.concurrency, &[]).await?;
-    let pids =
-        [plain.server.pid, redis.server.pid, stage.postgres.server.pid, stage.redis.server.pid];
+    let redis = redis.serve(stage.arguments.concurrency).await?;
+    let [postgres_pid, redis_pid] = stage.pids();
+    let pids = [plain.server.pid, redis.server.pid, postgres_pid, redis_pid];
     // The first seconds belong to the start.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let before = Usage::now(&pids);

@@ -3,11 +3,12 @@
 use super::{
     floor,
     machine::{median, resident},
-    ours::{Installation, Process, Workspace},
+    ours::{Installation, Workspace},
     peer::{self, Peer},
     report::{Report, figure, note, rounded, table},
     stage::Stage,
 };
+use aiv_bench::host::Process;
 use serde_json::json;
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> anyhow::Resul
     let runs = prompts * 3 * WORKSPACES;
     let rounds = stage.arguments.rounds.min(2);
     let installation = Installation::new(stage, "inflight", Some(2)).await?;
-    let process = installation.serve(in_flight, &[]).await?;
+    let process = installation.serve(in_flight).await?;
     let mut workspaces = Vec::new();
     for _ in 0..WORKSPACES {
         workspaces.push(installation.workspace(&process, prompts, 1024).await?);

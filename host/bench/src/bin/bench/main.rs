@@ -7,7 +7,6 @@
 //! **Invariant:** all that is started is stopped, also after an error, a signal or the time limit.
 
 mod floor;
-mod http;
 mod idle;
 mod inflight;
 mod machine;
@@ -16,11 +15,11 @@ mod ours;
 mod peer;
 mod pipeline;
 mod report;
-mod servers;
 mod stage;
 mod workers;
 
 use self::{report::Report, stage::Stage};
+use aiv_bench::servers;
 use anyhow::Context;
 use clap::{Parser, ValueEnum};
 use std::{

@@ -1,10 +1,10 @@
 //! The vendors, in a process of their own.
 
-use super::{
+use aiv_bench::{
     http::Api,
-    servers::{Server, announced, wait_for},
+    mock::{Control, Stats},
+    servers::{Server, wait_for},
 };
-use aiv_bench::mock::{Control, Stats};
 use anyhow::{Context, ensure};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ pub(crate) struct Vendors {
 impl Vendors {
     pub(crate) async fn start() -> anyhow::Result<Self> {
         let program = std::env::current_exe()?.with_file_name("aiv-mock-vendors");
-        let (server, url) = announced(&mut Command::new(program)).await?;
+        let (server, url) = Server::announced(&mut Command::new(program)).await?;
         let api = Api::new(url.clone(), None)?;
         wait_for("the mock of the vendors", || api.is_ready("/__stats")).await?;
         Ok(Self { server, url, api })

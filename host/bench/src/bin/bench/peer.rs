@@ -1,10 +1,9 @@
 //! The peer: the same job as another team would do it. It lives outside of this repository.
 
-use super::{
+use super::{ours::Rows, stage::Stage};
+use aiv_bench::{
     http::Api,
-    ours::Rows,
-    servers::{Server, free_port, succeed, wait_for},
-    stage::Stage,
+    servers::{Server, free_port, output, succeed, wait_for},
 };
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -27,9 +26,10 @@ pub(crate) struct Peer<'a> {
     api: Api,
 }
 
-/// Copies what is at `from` to `to` and builds it there; nothing when it is absent.
+/// Copies what is at `from` to `to` and builds it there; nothing when it is absent, or npm is.
 pub(crate) async fn build(from: &Path, to: &Path) -> anyhow::Result<Option<PathBuf>> {
-    if !from.join("package.json").exists() {
+    let npm = output(Command::new("npm").arg("--version")).await;
+    if !from.join("package.json").exists() || npm.is_err() {
         return Ok(None);
     }
     copy(from, to).with_context(|| format!("copy {}", from.display()))?;

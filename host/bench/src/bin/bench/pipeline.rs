@@ -3,11 +3,12 @@
 use super::{
     floor,
     machine::{median, resident},
-    ours::{Installation, Process, Rows, Workspace},
+    ours::{Installation, Rows, Workspace},
     peer::{self, Peer},
     report::{Report, figure, note, rounded, table},
     stage::{Split, Stage},
 };
+use aiv_bench::host::Process;
 use serde_json::{Value, json};
 use std::{path::Path, time::Instant};
 
@@ -50,7 +51,7 @@ pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> anyhow::Resul
     for (name, redis) in [("ours, PostgreSQL", None), ("ours, PostgreSQL + Redis", Some(1))] {
         let database = if redis.is_some() { "redis" } else { "postgres" };
         let installation = Installation::new(stage, database, redis).await?;
-        let process = installation.serve(stage.arguments.concurrency, &[]).await?;
+        let process = installation.serve(stage.arguments.concurrency).await?;
         let workspace = installation.workspace(&process, prompts, 1024).await?;
         let contestant = Contestant::Ours { installation, process, workspace };
         entries.push(Entry { name, contestant, measured: vec![] });

@@ -5,10 +5,13 @@ use super::{
     machine::{Usage, Used},
     mocking::Vendors,
     peer, report,
-    servers::{Postgres, Redis},
 };
+use aiv_bench::servers::{Postgres, Redis, Server};
 use anyhow::ensure;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+/// How long a process may take to stop.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) struct Stage {
     pub(crate) arguments: StageArguments,
@@ -52,6 +55,10 @@ impl Stage {
             let place = arguments.peer.display();
             report::note(format_args!("no peer at {place}: only our own figures follow"));
         }
+        let settings: &[&str] = match arguments.statements {
+            true => &["shared_preload_libraries=pg_stat_statements"],
+            false => &[],
+        };
         Ok(Self {
             arguments: StageArguments {
                 runs: arguments.runs,
@@ -63,7 +70,7 @@ impl Stage {
                 plugins: arguments.plugins.clone(),
             },
             folder,
-            postgres: Postgres::start(arguments.statements).await?,
+            postgres: Postgres::start(settings).await?,
             redis: Redis::start().await?,
             vendors: Vendors::start().await?,
             peer,
@@ -72,20 +79,26 @@ impl Stage {
     }
 
     pub(crate) async fn tear_down(self) {
-        self.vendors.server.stop().await;
+        self.vendors.server.stop(PATIENCE).await;
     }
 
     /// A clean slate for the next measurement: no checkpoint or vacuum of the last one runs into it.
     pub(crate) async fn settle(&self) -> anyhow::Result<()> {
         self.postgres.query("postgres", "CHECKPOINT").await?;
-        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         Ok(())
+    }
+
+    /// PostgreSQL and Redis.
+    pub(crate) fn pids(&self) -> [u32; 2] {
+        let pid = |server: &Option<Server>| server.as_ref().map_or(0, |server| server.pid);
+        [pid(&self.postgres.server), pid(&self.redis.server)]
     }
 
     /// CPU of PostgreSQL, Redis and the vendors, and of `apps` after them.
     pub(crate) fn usage(&self, apps: &[u32]) -> Usage {
-        let mut pids =
-            vec![self.postgres.server.pid, self.redis.server.pid, self.vendors.server.pid];
+        let [postgres, redis] = self.pids();
+        let mut pids = vec![postgres, redis, self.vendors.server.pid];
         pids.extend(apps);
         Usage::now(&pids)
     }

@@ -4,7 +4,7 @@ use super::{
     machine::median,
     ours::Installation,
     report::{Report, figure, note, rounded, table},
-    stage::Stage,
+    stage::{PATIENCE, Stage},
 };
 use serde_json::json;
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> anyhow::Resul
         [("PostgreSQL", "workers", None), ("PostgreSQL + Redis", "workers_redis", Some(4))]
     {
         let installation = Installation::new(stage, database, redis).await?;
-        let first = installation.serve(stage.arguments.concurrency, &[]).await?;
+        let first = installation.serve(stage.arguments.concurrency).await?;
         let workspace = installation.workspace(&first, prompts, 1024).await?;
         let mut by_count = [vec![], vec![]];
         // Round 0 warms up. One and two take turns: the tables grow alike for both.
@@ -25,7 +25,7 @@ pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> anyhow::Resul
             for (second, measured) in by_count.iter_mut().enumerate() {
                 let more = match second {
                     0 => None,
-                    _ => Some(installation.serve(stage.arguments.concurrency, &[]).await?),
+                    _ => Some(installation.serve(stage.arguments.concurrency).await?),
                 };
                 stage.settle().await?;
                 stage.vendors.prepare(0).await?;
@@ -43,7 +43,7 @@ pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> anyhow::Resul
                     measured.push(runs_s);
                 }
                 if let Some(more) = more {
-                    more.server.stop().await;
+                    more.server.stop(PATIENCE).await;
                 }
             }
         }
@@ -53,7 +53,7 @@ pub(crate) async fn measure(stage: &Stage, report: &mut Report) -> anyhow::Resul
         figures[name] = json!({
             "one": rounded(one, 0), "two": rounded(two, 0), "ratio": rounded(gain, 2),
         });
-        first.server.stop().await;
+        first.server.stop(PATIENCE).await;
     }
     let title = "workers: runs/s of one process and of two on the same machine";
     table(title, &["queue", "one", "two", "two to one"], &rows);
