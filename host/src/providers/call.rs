@@ -22,7 +22,7 @@ use aiv_runtime::{
     },
 };
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout};
 use tracing::Instrument;
 
@@ -141,7 +141,7 @@ impl Providers {
 struct Driver<'a> {
     providers: &'a Providers,
     route: &'a Route,
-    secrets: Secrets,
+    secrets: Arc<Secrets>,
     started: Instant,
     context: CallContext,
     used_before: Duration,

@@ -6,8 +6,11 @@
 use super::{grant::Grant, redact::Redactor};
 use crate::config::Config;
 use aiv_runtime::types::Manifest;
-use secrecy::SecretString;
-use std::{collections::BTreeMap, sync::Arc};
+use secrecy::{ExposeSecret, SecretString};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError},
+};
 
 /// Where credentials are kept.
 pub trait CredentialSource: Send + Sync {
@@ -69,12 +72,10 @@ pub struct Secrets {
 
 impl Secrets {
     pub fn load(source: &dyn CredentialSource, manifest: &Manifest, grant: &Grant) -> Self {
-        let values: BTreeMap<_, _> = granted(manifest, grant)
-            .filter_map(|name| {
-                let value = source.find(&manifest.key, name, &variable(manifest, name))?;
-                Some((name.to_owned(), value))
-            })
-            .collect();
+        Self::of(values(source, manifest, grant))
+    }
+
+    fn of(values: BTreeMap<String, SecretString>) -> Self {
         let redactor = Redactor::new(values.values());
         Self { values, redactor }
     }
@@ -86,6 +87,52 @@ impl Secrets {
     pub fn redactor(&self) -> &Redactor {
         &self.redactor
     }
+}
+
+fn values(
+    source: &dyn CredentialSource,
+    manifest: &Manifest,
+    grant: &Grant,
+) -> BTreeMap<String, SecretString> {
+    granted(manifest, grant)
+        .filter_map(|name| {
+            let value = source.find(&manifest.key, name, &variable(manifest, name))?;
+            Some((name.to_owned(), value))
+        })
+        .collect()
+}
+
+/// The secrets of the last call to each provider. Looking for credentials in answers needs an
+/// automaton, which costs more to build than a call may cost; it is built when a credential changes.
+#[derive(Default)]
+pub(super) struct KeptSecrets(Mutex<HashMap<String, Arc<Secrets>>>);
+
+impl KeptSecrets {
+    /// What [`Secrets::load`] would bring.
+    pub(super) fn load(
+        &self,
+        source: &dyn CredentialSource,
+        manifest: &Manifest,
+        grant: &Grant,
+    ) -> Arc<Secrets> {
+        let values = values(source, manifest, grant);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(secrets) = kept.get(&manifest.key)
+            && is_same(&secrets.values, &values)
+        {
+            return Arc::clone(secrets);
+        }
+        let secrets = Arc::new(Secrets::of(values));
+        kept.insert(manifest.key.clone(), Arc::clone(&secrets));
+        secrets
+    }
+}
+
+fn is_same(a: &BTreeMap<String, SecretString>, b: &BTreeMap<String, SecretString>) -> bool {
+    a.len() == b.len()
+        && a.iter().zip(b).all(|((name, value), (other_name, other))| {
+            name == other_name && value.expose_secret() == other.expose_secret()
+        })
 }
 
 /// The credentials that the manifest asks for and the grant gives.

@@ -24,6 +24,8 @@ use std::{
 use url::{Host, Url};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Most that is set aside because a response says that it will come.
+const USUAL_BODY: u64 = 256 << 10;
 
 /// Turns a name into addresses; what comes back is judged before anything connects.
 pub trait Lookup: Send + Sync {
@@ -169,7 +171,8 @@ impl Egress {
         if response.content_length().is_some_and(|length| length > limit) {
             return Err(too_large());
         }
-        let mut body = Vec::new();
+        let known = response.content_length().unwrap_or(0).min(USUAL_BODY);
+        let mut body = Vec::with_capacity(usize::try_from(known).unwrap_or(0));
         let mut chunks = response.bytes_stream();
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk.map_err(explain)?;

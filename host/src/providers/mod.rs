@@ -35,7 +35,7 @@ pub use self::{
 };
 
 use self::{
-    credentials::{EnvironmentCredentials, FixedCredential, Secrets},
+    credentials::{EnvironmentCredentials, FixedCredential, KeptSecrets, Secrets},
     egress::Egress,
     replay::ReplayTransport,
     transport::{LiveTransport, MockTransport},
@@ -59,6 +59,7 @@ struct Inner {
     catalogue: ArcSwap<BTreeMap<String, Arc<Route>>>,
     transport: Arc<dyn Transport>,
     credentials: Arc<dyn CredentialSource>,
+    secrets: KeptSecrets,
     clock: Clock,
 }
 
@@ -130,7 +131,8 @@ impl Providers {
         clock: Clock,
     ) -> Self {
         let catalogue = ArcSwap::default();
-        Self(Arc::new(Inner { catalogue, transport, credentials, clock }))
+        let secrets = KeptSecrets::default();
+        Self(Arc::new(Inner { catalogue, transport, credentials, secrets, clock }))
     }
 
     pub fn find(&self, key: &str) -> Option<Arc<Route>> {
@@ -168,8 +170,8 @@ impl Providers {
             .collect()
     }
 
-    fn secrets(&self, route: &Route) -> Secrets {
-        Secrets::load(self.0.credentials.as_ref(), &route.manifest, &route.grant)
+    fn secrets(&self, route: &Route) -> Arc<Secrets> {
+        self.0.secrets.load(self.0.credentials.as_ref(), &route.manifest, &route.grant)
     }
 
     fn transport(&self) -> &dyn Transport {

@@ -4,6 +4,8 @@ use anyhow::Context;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 use sqlx::query_scalar;
+use std::cell::RefCell;
+use zstd::bulk::Compressor;
 
 /// What an engine sent, compressed and named by what it says.
 #[derive(Debug, Clone)]
@@ -23,10 +25,25 @@ impl RawPayload {
     pub fn new(document: &[u8]) -> Result<Self> {
         Ok(RawPayload {
             digest: Sha256::digest(document).to_vec(),
-            bytes: zstd::encode_all(document, LEVEL).context("compress a raw answer")?,
+            bytes: compress(document).context("compress a raw answer")?,
             size: i64::try_from(document.len()).context("raw answer too large")?,
         })
     }
+}
+
+thread_local! {
+    /// Its tables are larger than most answers and cost more to set up than to use.
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+}
+
+fn compress(document: &[u8]) -> std::io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let compressor = match kept {
+            Some(compressor) => compressor,
+            None => kept.insert(Compressor::new(LEVEL)?),
+        };
+        compressor.compress(document)
+    })
 }
 
 /// Keeps payloads; one that is there already is the same by its name.

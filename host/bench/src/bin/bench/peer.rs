@@ -48,8 +48,12 @@ fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
         if from.is_dir() {
             copy(&from, &to)?;
         } else {
-            // Not `fs::copy`: the original may be read-only, its copy is written again next time.
-            fs::write(&to, fs::read(&from)?)?;
+            // Not `fs::copy`: the original may be read-only, and what has not changed is not built
+            // again.
+            let content = fs::read(&from)?;
+            if fs::read(&to).ok().as_ref() != Some(&content) {
+                fs::write(&to, content)?;
+            }
         }
     }
     Ok(())

@@ -26,6 +26,8 @@ struct Measured {
     vendors: f64,
     resident_mb: f64,
     wal_bytes: f64,
+    /// Growth of the database on disk.
+    stored_bytes: f64,
     redis_commands: f64,
     statements: f64,
     others: f64,
@@ -112,6 +114,7 @@ impl Contestant<'_> {
         stage.vendors.prepare(0).await?;
         let rows = self.rows(stage).await?;
         let wal = stage.postgres.wal().await?;
+        let stored = stored(stage, self.database()).await?;
         let commands = stage.redis.commands().await?;
         let statements = statements(stage, self.database()).await?;
         let pids = self.pids();
@@ -145,6 +148,7 @@ impl Contestant<'_> {
                 None => pids.iter().map(|pid| resident(*pid, false)).sum(),
             },
             wal_bytes: (stage.postgres.wal().await? - wal) / count,
+            stored_bytes: (self::stored(stage, self.database()).await? - stored) / count,
             redis_commands: (stage.redis.commands().await? - commands) / count,
             statements: (self::statements(stage, self.database()).await? - statements) / count,
             others: used.others
@@ -158,6 +162,10 @@ impl Contestant<'_> {
         stage.vendors.check(runs).await?;
         Ok(measured)
     }
+}
+
+async fn stored(stage: &Stage, database: &str) -> anyhow::Result<f64> {
+    stage.postgres.number(database, "SELECT pg_database_size(current_database())").await
 }
 
 /// Statements so far; nought when nobody counts them.
@@ -188,6 +196,7 @@ impl Entry<'_> {
             "vendors_cpu_ms": rounded(self.median(|m| m.vendors), 3),
             "resident_mb": rounded(self.median(|m| m.resident_mb), 0),
             "wal_bytes": rounded(self.median(|m| m.wal_bytes), 0),
+            "stored_bytes": rounded(self.median(|m| m.stored_bytes), 0),
             "redis_commands": rounded(self.median(|m| m.redis_commands), 2),
             "statements": rounded(self.median(|m| m.statements), 2),
             "others": rounded(self.median(|m| m.others), 3),
