@@ -55,10 +55,10 @@ impl Stage {
             let place = arguments.peer.display();
             report::note(format_args!("no peer at {place}: only our own figures follow"));
         }
-        let settings: &[&str] = match arguments.statements {
-            true => &["shared_preload_libraries=pg_stat_statements"],
-            false => &[],
-        };
+        let mut settings = Vec::new();
+        if arguments.statements {
+            settings.push("shared_preload_libraries=pg_stat_statements");
+        }
         Ok(Self {
             arguments: StageArguments {
                 runs: arguments.runs,
@@ -70,7 +70,7 @@ impl Stage {
                 plugins: arguments.plugins.clone(),
             },
             folder,
-            postgres: Postgres::start(settings).await?,
+            postgres: Postgres::start(&settings).await?,
             redis: Redis::start().await?,
             vendors: Vendors::start().await?,
             peer,
