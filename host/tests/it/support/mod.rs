@@ -331,12 +331,6 @@ fn server() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok()
 }
 
-/// A Redis for this run of the suite, if there is one; whoever uses it takes keys of its own.
-#[expect(clippy::disallowed_methods, reason = "the suite is told its server by the environment")]
-pub(crate) fn redis_url() -> Option<String> {
-    std::env::var("TEST_REDIS_URL").ok()
-}
-
 async fn create_database(server: &str) -> String {
     let name = format!("it_{}", uuid::Uuid::now_v7().simple());
     let mut conn = PgConnection::connect(server).await.unwrap();
