@@ -20,6 +20,7 @@ pub mod schedules;
 
 mod analysis;
 mod daily_aggregations;
+pub mod operate;
 mod permits;
 mod run_batch;
 mod run_prompt;

@@ -328,6 +328,20 @@ pub async fn rebuild(conn: &mut Conn, workspace: WorkspaceId, day: NaiveDate) ->
     Ok(())
 }
 
+/// Forgets rows of a day that say nothing any more, as [`rebuild`] would.
+pub async fn drop_empty(conn: &mut Conn, workspace: WorkspaceId, day: NaiveDate) -> Result<()> {
+    on_db!(conn, |c| query(
+        "DELETE FROM daily_prompt_counts
+         WHERE workspace_id = $1 AND day = $2 AND answered = 0 AND no_answer = 0 AND failed = 0",
+    )
+    .bind(workspace)
+    .bind(day)
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
 /// 1 / rank in millionths, rounded half up; the same integer arithmetic as [`rebuild`]'s.
 pub fn reciprocal_rank_micros(rank: i64) -> i64 {
     i64::midpoint(2_000_000 / rank, 1)
