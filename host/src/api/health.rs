@@ -3,8 +3,8 @@
 //! `/healthz` touches nothing: a database that is away must not get the process restarted.
 //! `/readyz` asks what a request would need, at most once in two seconds.
 
-use super::Problem;
-use crate::{App, Error, store::jobs, telemetry::metrics};
+use super::{Problem, admin::Figures};
+use crate::{App, Error, telemetry::metrics};
 use chrono::SecondsFormat;
 use poem::{
     IntoResponse, Request, Response,
@@ -13,7 +13,10 @@ use poem::{
 use secrecy::ExposeSecret;
 use serde::Serialize;
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use subtle::ConstantTimeEq;
@@ -27,6 +30,7 @@ const LATE: Duration = Duration::from_mins(5);
 
 pub(super) struct Health {
     app: App,
+    figures: Arc<Figures>,
     stop: CancellationToken,
     started: Instant,
     /// A schema that was current stays so: nothing takes migrations back.
@@ -67,9 +71,9 @@ struct Check {
 }
 
 impl Health {
-    pub(super) fn new(app: App, stop: CancellationToken) -> Self {
+    pub(super) fn new(app: App, figures: Arc<Figures>, stop: CancellationToken) -> Self {
         let (migrated, last) = (AtomicBool::new(false), Mutex::new(None));
-        Health { app, stop, started: Instant::now(), migrated, last }
+        Health { app, figures, stop, started: Instant::now(), migrated, last }
     }
 
     pub(super) fn alive(&self) -> Response {
@@ -167,29 +171,13 @@ impl Health {
 
     /// Nobody works when a job has been due for long. A lane that a vendor slows down is late
     /// without anything being wrong, which is why this degrades and does not refuse.
+    ///
+    /// Also brings the metrics of the queues up to date.
     async fn check_queues(&self) -> anyhow::Result<()> {
-        let oldest = self.measure_queues().await?;
-        anyhow::ensure!(oldest < LATE, "a job has been due for {} s", oldest.as_secs());
-        Ok(())
-    }
-
-    /// Writes the depth of each queue down; returns the age of the oldest due job.
-    async fn measure_queues(&self) -> anyhow::Result<Duration> {
-        let mut conn = self.app.store.read().await?;
-        let counts = jobs::counts(&mut conn).await?;
-        drop(conn);
-        let now = self.app.clock.now();
-        let mut oldest = Duration::ZERO;
-        for count in counts {
-            metrics::queue_depth(&count.queue, &count.state, count.jobs);
-            if count.state == "available" {
-                let age = count.oldest_run_at.and_then(|due| (now - due).to_std().ok());
-                let age = age.unwrap_or_default();
-                metrics::queue_age(&count.queue, age);
-                oldest = oldest.max(age);
-            }
+        match self.figures.read(&self.app).await?.trouble(LATE) {
+            Some(trouble) => anyhow::bail!(trouble),
+            None => Ok(()),
         }
-        Ok(oldest)
     }
 
     /// Those who know the token; without one, this machine.

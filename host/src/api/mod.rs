@@ -17,6 +17,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 mod access;
+mod admin;
 mod auth;
 mod body;
 mod compress;
@@ -73,6 +74,7 @@ type Apis = (
     (providers::Api, engines::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api),
     (metrics::Api, citations::Api, costs::Api),
+    admin::Apis,
 );
 
 /// How the operations are grouped.
@@ -100,6 +102,8 @@ enum Tag {
     Costs,
     /// Who changed what.
     Audit,
+    /// The installation as its operators see it: queues, lanes, jobs, workers.
+    Operations,
 }
 
 /// The API, the docs and the dashboard as one endpoint.
@@ -119,6 +123,7 @@ fn endpoint(
     telemetry::metrics::install();
     let routes = Routes::read(openapi::document())?;
     let keys = Arc::new(KeyCache::default());
+    let figures = Arc::new(admin::Figures::default());
     let apis: Apis = (
         (
             whoami::Api,
@@ -135,9 +140,10 @@ fn endpoint(
             answers::Api(app.clone()),
         ),
         (metrics::Api(app.clone()), citations::Api(app.clone()), costs::Api(app.clone())),
+        admin::apis(&app, &figures),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));
-    let health = Arc::new(Health::new(app.clone(), stop));
+    let health = Arc::new(Health::new(app.clone(), figures, stop));
     let route = Route::new()
         .nest("/v1", service)
         .at("/healthz", {

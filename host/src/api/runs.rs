@@ -2,6 +2,7 @@ use super::{Caller, Paging, Problem, Tag, page, types::Timestamp};
 use crate::{
     App,
     ids::{BatchId, PromptId, RunId},
+    jobs::operate,
     store::runs::{self, RunFilter},
 };
 use aiv_runtime::Digest;
@@ -176,6 +177,25 @@ impl Api {
             attempts: Some(attempts.into_iter().map(Into::into).collect()),
             ..row.into()
         }))
+    }
+
+    /// Cancel a run
+    ///
+    /// One that is being asked cannot be cancelled: its money is spent already.
+    #[oai(path = "/runs/:run/cancel", method = "post", operation_id = "cancel_run")]
+    async fn cancel(
+        &self,
+        caller: Caller,
+        /// Id of the run.
+        run: Path<Uuid>,
+    ) -> Result<Json<Run>, Problem> {
+        let (id, workspace) = (RunId(run.0), caller.workspace);
+        let (actor, now) = (caller.actor(), self.0.clock.now());
+        let mut tx = self.0.store.begin().await?;
+        operate::cancel_run(&mut tx, workspace, id, &actor, now).await?;
+        let row = runs::find(&mut tx, workspace, id).await?;
+        tx.commit().await?;
+        Ok(Json(row.into()))
     }
 }
 

@@ -98,18 +98,8 @@ impl Handlers for Context {
         ]
     }
 
-    /// All workspaces share a vendor's patience, whatever surface they ask: the slowest one counts.
     fn rate(&self, queue: &str, lane: &str) -> Option<Rate> {
-        if queue != RunPrompt::QUEUE || self.app.providers.is_synthetic() {
-            return None;
-        }
-        let route = self.app.providers.find(lane)?;
-        let stated = route.manifest.surfaces.iter().filter(|s| s.requests_per_second > 0.0);
-        let slowest = stated.min_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
-        slowest.map(|surface| Rate {
-            per_minute: surface.requests_per_second * 60.0,
-            burst: surface.burst.max(1),
-        })
+        stated_rate(&self.app, queue, lane)
     }
 
     fn bury<'a>(
@@ -142,6 +132,21 @@ impl Handlers for Context {
             }
         }
     }
+}
+
+/// How often the component of a lane says that it may be asked. All workspaces share a vendor's
+/// patience, whatever surface they ask: the slowest one counts.
+pub fn stated_rate(app: &App, queue: &str, lane: &str) -> Option<Rate> {
+    if queue != RunPrompt::QUEUE || app.providers.is_synthetic() {
+        return None;
+    }
+    let route = app.providers.find(lane)?;
+    let stated = route.manifest.surfaces.iter().filter(|s| s.requests_per_second > 0.0);
+    let slowest = stated.min_by(|a, b| a.requests_per_second.total_cmp(&b.requests_per_second));
+    slowest.map(|surface| Rate {
+        per_minute: surface.requests_per_second * 60.0,
+        burst: surface.burst.max(1),
+    })
 }
 
 async fn perform<J: Job>(context: &Context, claimed: Claimed) -> Result<Ended> {

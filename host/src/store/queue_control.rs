@@ -219,3 +219,32 @@ pub async fn unblock_lane(
     .map(|done| done.rows_affected()))?;
     Ok(changed > 0)
 }
+
+/// A job that ended lately.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct RecentEnd {
+    pub lane: String,
+    /// succeeded | dead | cancelled
+    pub state: String,
+    /// When its last try began.
+    pub started_at: Option<DateTime<Utc>>,
+    pub finished_at: DateTime<Utc>,
+}
+
+/// The last jobs of a queue that ended since, newest first, at most `limit`.
+pub async fn recent_ends(
+    conn: &mut Conn,
+    queue: &str,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<RecentEnd>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT lane, state, started_at, finished_at FROM jobs
+         WHERE finished_at >= $2 AND queue = $1 ORDER BY finished_at DESC LIMIT $3",
+    )
+    .bind(queue)
+    .bind(since)
+    .bind(limit)
+    .fetch_all(c)
+    .await)?)
+}

@@ -183,9 +183,10 @@ pub fn job(queue: &str, outcome: &'static str, took: Duration) {
     );
 }
 
-/// How many jobs a queue holds in one state.
-pub fn queue_depth(queue: &str, state: &str, jobs: i64) {
-    let depth = gauge!("queue_depth", "queue" => queue.to_owned(), "state" => state.to_owned());
+/// How many jobs a lane of a queue holds in one state.
+pub fn queue_depth(queue: &str, lane: &str, state: &'static str, jobs: i64) {
+    let depth = gauge!("queue_depth", "queue" => queue.to_owned(), "lane" => lane.to_owned(),
+                       "state" => state);
     #[expect(clippy::cast_precision_loss, reason = "gauges are floats; 2⁵³ jobs are far away")]
     depth.set(jobs as f64);
 }

@@ -8,6 +8,7 @@ use crate::config::{LogFormat, Telemetry};
 use std::io::IsTerminal;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
+pub mod memory;
 pub mod metrics;
 pub mod redact;
 

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod admin_queues;
 mod api_keys;
 mod audit_log;
 mod auth;

@@ -10,7 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 13] {
+fn all() -> [(&'static str, Value); 16] {
     [
         (
             "NewWorkspace",
@@ -44,6 +44,9 @@ fn all() -> [(&'static str, Value); 13] {
             json!({"enabled": true, "surface": "answer", "country": "US", "config": {}, "concurrency": 16}),
         ),
         ("NewBatch", json!({"tags": ["crm"], "engines": ["perplexity"], "samples": 3})),
+        ("RetryFailed", json!({"lane": "perplexity", "limit": 100})),
+        ("PurgeFailed", json!({"older_than_s": 86_400})),
+        ("NewLaneLimits", json!({"per_minute": 300, "burst": 10, "max_in_flight": 50})),
         (
             "NewSchedule",
             json!({
