@@ -12,6 +12,8 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use std::{process::ExitCode, sync::Arc};
 
+mod queues;
+
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
 struct Check {
@@ -35,13 +37,30 @@ pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> 
     let mut checks = vec![database(&config).await, port(&config).await];
     checks.extend(redis(&config).await);
     checks.extend(components(&config).await);
+    // A database that is away or behind was told of already; an empty one has no queues yet.
+    if checks[0].verdict == Verdict::Ok {
+        checks.extend(queues::all(&config).await);
+    }
+    report(&checks, json)
+}
+
+/// Looks at what the queues need, and at nothing else.
+pub(super) async fn queues(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    let mut checks = vec![database(config).await];
+    if checks[0].verdict == Verdict::Ok {
+        checks.extend(queues::all(config).await);
+    }
+    report(&checks, json)
+}
+
+fn report(checks: &[Check], json: bool) -> anyhow::Result<ExitCode> {
     let failed = checks.iter().any(|check| check.verdict == Verdict::Failed);
     if json {
         print(serde_json::to_string_pretty(&checks)?)?;
     } else {
         let mut table = Table::new();
         table.load_style(UTF8_FULL_CONDENSED).set_header(["check", "verdict", "detail"]);
-        for check in &checks {
+        for check in checks {
             let verdict = match check.verdict {
                 Verdict::Ok => "ok",
                 Verdict::Warning => "warning",

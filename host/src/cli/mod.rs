@@ -14,11 +14,16 @@ use std::{
 mod ask;
 mod demo;
 mod doctor;
+mod job;
 mod key;
+mod lane;
 mod migrate;
+mod operator;
 mod plugin;
+mod queue;
 mod report;
 mod serve;
+mod worker;
 
 /// Measures how answer engines name and cite brands.
 #[derive(Debug, Parser)]
@@ -42,6 +47,18 @@ enum Command {
     /// Look at, check and test provider components.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Look at queues; pause, resume and clean them.
+    #[command(subcommand)]
+    Queue(queue::QueueCommand),
+    /// Look at the lanes of queues; limit, pause and unblock them.
+    #[command(subcommand)]
+    Lane(lane::LaneCommand),
+    /// Look at jobs; retry, cancel, promote and purge them.
+    #[command(subcommand)]
+    Job(job::JobCommand),
+    /// Look at worker processes; drain them.
+    #[command(subcommand)]
+    Worker(worker::WorkerCommand),
     /// Make API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -83,6 +100,10 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo.run(Config::load()?, json).await,
         Command::Ask(ask) => ask.run(Config::load()?, json).await,
         Command::Plugin(command) => plugin::run(command, json).await,
+        Command::Queue(command) => command.run(Config::load()?, json).await,
+        Command::Lane(command) => command.run(Config::load()?, json).await,
+        Command::Job(command) => command.run(Config::load()?, json).await,
+        Command::Worker(command) => command.run(Config::load()?, json).await,
         Command::Key(command) => command.run(Config::load()?, json).await,
         Command::Migrate(migrate) => migrate.run(&Config::load()?, json).await,
         Command::Doctor => doctor::run(Config::load()?, json).await,

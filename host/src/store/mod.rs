@@ -29,6 +29,7 @@ pub mod citations;
 pub mod claims;
 pub mod costs;
 pub mod daily_counts;
+pub mod diagnostics;
 pub mod dispatches;
 pub mod engines;
 pub mod hints;

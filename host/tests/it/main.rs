@@ -24,6 +24,7 @@ mod engines;
 mod metrics;
 mod mock;
 mod openapi;
+mod operations;
 mod pipeline;
 mod prompts;
 mod queue;
