@@ -14,7 +14,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::{FromRow, QueryBuilder, query};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// A run that failed.
 #[derive(Debug, Clone, FromRow)]
@@ -85,7 +85,7 @@ pub async fn requeue(conn: &mut Conn, runs: &[Failed]) -> Result<()> {
         less.prompts.entry((cell, run.prompt_id)).or_default().failed -= 1;
         days.insert((run.workspace_id, day));
     }
-    daily_counts::add(conn, &less, &BTreeMap::new()).await?;
+    daily_counts::add(conn, &less, &HashMap::new()).await?;
     for (workspace, day) in days {
         daily_counts::drop_empty(conn, workspace, day).await?;
     }
@@ -132,5 +132,6 @@ pub async fn cancel(
         };
         return Err(Error::Conflict(detail.into()));
     }
-    batches::complete(conn, run.batch_id.as_slice(), now).await
+    let batch = run.batch_id.map(|batch| (run.workspace_id, batch));
+    batches::complete(conn, &batch.into_iter().collect(), now).await
 }
