@@ -113,6 +113,12 @@ pub(crate) const RULES: &[Rule] = &[
     rule("promote_job", Role::Owner, Scope::Platform),
     rule("list_workers", Role::Owner, Scope::Platform),
     rule("drain_worker", Role::Owner, Scope::Platform),
+    rule("find_budget", Role::Viewer, Scope::Read),
+    rule("find_platform_budget", Role::Owner, Scope::Platform),
+    rule("save_platform_budget", Role::Owner, Scope::Platform),
+    rule("find_throttle", Role::Owner, Scope::Platform),
+    rule("save_throttle", Role::Owner, Scope::Platform),
+    rule("delete_throttle", Role::Owner, Scope::Platform),
 ];
 
 pub(crate) fn rule_of(operation: &str) -> Option<&'static Rule> {

@@ -43,6 +43,7 @@ mod api_keys;
 mod audit_log;
 mod batches;
 mod brands;
+mod budget;
 mod citations;
 mod costs;
 mod engines;
@@ -73,7 +74,7 @@ type Apis = (
     (brands::Api, prompts::Api),
     (providers::Api, engines::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api),
-    (metrics::Api, citations::Api, costs::Api),
+    (metrics::Api, citations::Api, costs::Api, budget::Api),
     admin::Apis,
 );
 
@@ -139,7 +140,12 @@ fn endpoint(
             runs::Api(app.clone()),
             answers::Api(app.clone()),
         ),
-        (metrics::Api(app.clone()), citations::Api(app.clone()), costs::Api(app.clone())),
+        (
+            metrics::Api(app.clone()),
+            citations::Api(app.clone()),
+            costs::Api(app.clone()),
+            budget::Api(app.clone()),
+        ),
         admin::apis(&app, &figures),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));

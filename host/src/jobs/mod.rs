@@ -14,11 +14,12 @@ use anyhow::Context as _;
 use futures_util::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 use std::future::Future;
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 pub mod schedules;
 
 mod analysis;
+mod budget_sweep;
 mod daily_aggregations;
 pub mod operate;
 mod permits;
@@ -29,6 +30,7 @@ mod run_writer;
 
 use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_writer::RunWriter};
 pub use self::{
+    budget_sweep::budget_policy,
     daily_aggregations::DailyAggregations,
     run_batch::{BatchRequest, RunBatch, plan_batch, start_batch},
     run_prompt::RunPrompt,
@@ -68,19 +70,22 @@ pub struct Context {
     run_writer: RunWriter,
     analyzers: Analyzers,
     permits: Permits,
+    _sweeper: DropGuard,
 }
 
 impl Context {
     /// Its tasks end when it is dropped, and are waited for through `tasks`.
     pub fn new(app: App, tasks: &TaskTracker) -> Self {
         let run_reader = RunReader::start(app.store.clone(), tasks);
-        let run_writer = RunWriter::start(&app.store, &app.clock, tasks);
+        let run_writer = RunWriter::start(&app.store, &app.clock, &budget_policy(&app), tasks);
+        let sweeper = budget_sweep::start(app.clone(), tasks);
         Context {
             app,
             run_reader,
             run_writer,
             analyzers: Analyzers::default(),
             permits: Permits::default(),
+            _sweeper: sweeper,
         }
     }
 }

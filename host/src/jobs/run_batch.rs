@@ -1,4 +1,4 @@
-use super::{Context, Job, RunPrompt};
+use super::{Context, Job, RunPrompt, budget_policy};
 use crate::{
     App, Error, Result, Violation,
     ids::{BatchId, PromptId, RunId, WorkspaceId},
@@ -6,7 +6,7 @@ use crate::{
     store::{
         Conn,
         batches::{self, Batch, BatchState, Selection},
-        costs, engines,
+        budgets, engines,
         jobs::{Claimed, JobEnd, NewJob, Priority},
         prompts::{self, Prompt},
         runs::{self, NewRun},
@@ -140,7 +140,8 @@ pub async fn plan_batch(
 
 /// Writes the batch and the job that makes its runs; wake the queue after the commit.
 ///
-/// Refuses when the workspace's budget of the day is spent: every run would be skipped.
+/// Refuses when the budget of the day is used up: every run would be skipped. A batch that fits in
+/// part is started; the runs that do not are skipped.
 pub async fn start_batch(
     app: &App,
     conn: &mut Conn,
@@ -150,16 +151,7 @@ pub async fn start_batch(
 ) -> Result<Batch> {
     let now = app.clock.now();
     let owner = workspaces::find(conn, workspace).await?;
-    if let Some(limit) = owner.daily_budget_micros {
-        let spent = costs::spent_on(conn, workspace, owner.day(now)).await?;
-        if spent >= limit {
-            return Err(Error::Budget(format!(
-                "the workspace has spent {spent} of {limit} micro-USD today ({}): raise \
-                 daily_budget_micros or wait for tomorrow",
-                owner.timezone
-            )));
-        }
-    }
+    budgets::check(conn, workspace, owner.day(now), &budget_policy(app), now).await?;
     let batch = Batch {
         id: BatchId::generate(),
         workspace_id: workspace,

@@ -3,8 +3,9 @@ use crate::{
     ids::ProcessId,
     store::{
         Store,
+        budgets::{Books, Policy},
         citations::{self, DomainNumbers},
-        run_writes::{self, Begin, End, Fetched},
+        run_writes::{self, Begin, Begun, End, Fetched},
     },
 };
 use chrono::{DateTime, Utc};
@@ -32,9 +33,16 @@ pub(super) struct RunWriter {
 }
 
 enum Write {
-    Begin(Box<Begin>, oneshot::Sender<Result<bool>>),
-    Fetched(Box<Fetched>, oneshot::Sender<Result<bool>>),
-    End(ProcessId, Box<End>, oneshot::Sender<Result<bool>>),
+    Begin(Box<Begin>, oneshot::Sender<Result<Said>>),
+    Fetched(Box<Fetched>, oneshot::Sender<Result<Said>>),
+    End(ProcessId, Box<End>, oneshot::Sender<Result<Said>>),
+}
+
+/// What became of a write.
+#[derive(Debug, Clone)]
+enum Said {
+    Begun(Begun),
+    Written(bool),
 }
 
 /// Runs per commit.
@@ -45,10 +53,16 @@ const ENDING: usize = 2;
 
 impl RunWriter {
     /// Its tasks end when the last clone is dropped, and are waited for through `tasks`.
-    pub(super) fn start(store: &Store, clock: &Clock, tasks: &TaskTracker) -> Self {
+    pub(super) fn start(
+        store: &Store,
+        clock: &Clock,
+        policy: &Policy,
+        tasks: &TaskTracker,
+    ) -> Self {
         let writer = |writes| Writer {
             store: store.clone(),
             clock: clock.clone(),
+            policy: *policy,
             writes,
             domains: DomainNumbers::new(),
         };
@@ -62,9 +76,11 @@ impl RunWriter {
         RunWriter { begins, ends }
     }
 
-    /// `false` when the run may not be called any more.
-    pub(super) async fn begin(&self, begin: Begin) -> Result<bool> {
-        write(&self.begins, |done| Write::Begin(Box::new(begin), done)).await
+    pub(super) async fn begin(&self, begin: Begin) -> Result<Begun> {
+        match write(&self.begins, |done| Write::Begin(Box::new(begin), done)).await? {
+            Said::Begun(answer) => Ok(answer),
+            Said::Written(_) => Ok(Begun::Gone),
+        }
     }
 
     pub(super) async fn fetched(&self, fetched: Fetched) -> Result<()> {
@@ -73,14 +89,15 @@ impl RunWriter {
 
     /// `false` when the job is no longer `owner`'s, and so nothing was written.
     pub(super) async fn end(&self, owner: ProcessId, end: End) -> Result<bool> {
-        write(&self.ends, |done| Write::End(owner, Box::new(end), done)).await
+        let said = write(&self.ends, |done| Write::End(owner, Box::new(end), done)).await?;
+        Ok(matches!(said, Said::Written(true)))
     }
 }
 
 async fn write(
     writes: &mpsc::Sender<Write>,
-    write: impl FnOnce(oneshot::Sender<Result<bool>>) -> Write,
-) -> Result<bool> {
+    write: impl FnOnce(oneshot::Sender<Result<Said>>) -> Write,
+) -> Result<Said> {
     let stopped = || Error::Unavailable("the worker is stopping".into());
     let (done, written) = oneshot::channel();
     writes.send(write(done)).await.map_err(|_| stopped())?;
@@ -91,6 +108,7 @@ async fn write(
 struct Writer {
     store: Store,
     clock: Clock,
+    policy: Policy,
     writes: Arc<Mutex<mpsc::Receiver<Write>>>,
     /// Those met so far.
     domains: DomainNumbers,
@@ -117,9 +135,9 @@ impl Writer {
                         let mut alone = vec![write];
                         let result = self.insist(&mut alone).await;
                         if let Some(write) = alone.pop() {
-                            let first =
-                                |results: Vec<bool>| results.first().copied().unwrap_or(false);
-                            write.answer(result.map(first));
+                            let first = |said: Vec<Said>| said.into_iter().next();
+                            let said = result.map(first);
+                            write.answer(said.map(|said| said.unwrap_or(Said::Written(false))));
                         }
                     }
                 }
@@ -138,7 +156,7 @@ impl Writer {
     ///
     /// A commit whose confirmation was lost is no harm: begins and answers change nothing the second
     /// time, and an end that counted once does not count again.
-    async fn insist(&mut self, group: &mut Vec<Write>) -> Result<Vec<bool>> {
+    async fn insist(&mut self, group: &mut Vec<Write>) -> Result<Vec<Said>> {
         let mut pause = Duration::from_millis(50);
         loop {
             match self.write(group, self.clock.now()).await {
@@ -157,7 +175,7 @@ impl Writer {
     }
 
     /// Whether each write took effect, in order.
-    async fn write(&mut self, group: &[Write], now: DateTime<Utc>) -> Result<Vec<bool>> {
+    async fn write(&mut self, group: &[Write], now: DateTime<Utc>) -> Result<Vec<Said>> {
         let (mut begins, mut answers, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         let mut owner = None;
         for write in group {
@@ -172,19 +190,27 @@ impl Writer {
         }
         self.learn_domains(&ends).await?;
         let mut tx = self.store.begin().await?;
-        let started = run_writes::begin(&mut tx, &mut begins, now).await?;
+        let mut books = Books::default();
         run_writes::fetched(&mut tx, &mut answers, now).await?;
         let ended = match owner {
-            Some(owner) => run_writes::end(&mut tx, owner, &mut ends, &self.domains, now).await?,
+            Some(owner) => {
+                run_writes::end(&mut tx, &mut books, owner, &mut ends, &self.domains, now).await?
+            }
             None => HashSet::new(),
         };
+        // Budgets come last: other processes wait for the same rows until the commit.
+        let mut answers_to =
+            run_writes::begin(&mut tx, &mut books, &mut begins, &self.policy, now).await?;
+        books.post(&mut tx, &self.policy, now).await?;
         tx.commit().await?;
         Ok(group
             .iter()
             .map(|write| match write {
-                Write::Begin(begin, _) => started.contains(&begin.run_number),
-                Write::Fetched(..) => true,
-                Write::End(_, end, _) => ended.contains(&end.job),
+                Write::Begin(begin, _) => {
+                    Said::Begun(answers_to.remove(&begin.run_number).unwrap_or(Begun::Gone))
+                }
+                Write::Fetched(..) => Said::Written(true),
+                Write::End(_, end, _) => Said::Written(ended.contains(&end.job)),
             })
             .collect())
     }
@@ -217,7 +243,7 @@ impl Write {
         !done.is_closed()
     }
 
-    fn answer(self, result: Result<bool>) {
+    fn answer(self, result: Result<Said>) {
         let (Write::Begin(_, done) | Write::Fetched(_, done) | Write::End(_, _, done)) = self;
         // A task that was stopped meanwhile does not listen any more.
         let _ = done.send(result);

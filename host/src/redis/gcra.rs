@@ -27,7 +27,7 @@ pub struct Taken {
 impl Taken {
     /// Nothing, ever.
     pub(super) const NOTHING: Self =
-        Taken { granted: 0, remaining: 0, retry_after: Duration::from_secs(60) };
+        Taken { granted: 0, remaining: 0, retry_after: Duration::from_mins(1) };
 }
 
 const MINUTE: u64 = 60_000_000;
@@ -62,9 +62,9 @@ pub(super) fn take(
     let free = u32::try_from((now + capacity - full_at) / interval).unwrap_or(u32::MAX);
     let granted = want.min(free);
     full_at += u64::from(granted) * interval;
-    let wait =
+    let next_in =
         if granted == free { (full_at + interval).saturating_sub(now + capacity) } else { 0 };
-    let retry_after = Duration::from_micros(wait);
+    let retry_after = Duration::from_micros(next_in);
     (full_at, Taken { granted, remaining: free - granted, retry_after })
 }
 

@@ -24,6 +24,8 @@ pub mod api_keys;
 pub mod audit_logs;
 pub mod batches;
 pub mod brands;
+pub mod budget_audit;
+pub mod budgets;
 mod bulk;
 pub mod citations;
 pub mod claims;
@@ -49,6 +51,7 @@ pub mod run_admin;
 pub mod run_writes;
 pub mod runs;
 pub mod schedules;
+pub mod throttles;
 pub mod workspaces;
 
 static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");

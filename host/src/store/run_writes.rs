@@ -7,10 +7,11 @@
 //! worker says after it lost its lease leaves no row.
 
 use super::{
-    Conn, answers, batches,
+    Conn, answers, batches, budget_audit,
+    budgets::{self, Books, Closing, Policy, Verdict, Want},
     bulk::Rows,
     citations::{self, DomainNumbers},
-    costs,
+    costs::LedgerEntry,
     daily_counts::{self, Additions},
     jobs::{self, JobEnd},
     mentions,
@@ -23,7 +24,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -31,9 +32,25 @@ use std::{
 #[derive(Debug, Clone)]
 pub struct Begin {
     pub run_number: i64,
-    pub workspace: WorkspaceId,
-    pub attempt: i64,
     pub provider_digest: Vec<u8>,
+    /// The attempt, and what it costs as a rule.
+    pub want: Want,
+    /// It takes up a call that waits, and whose money is reserved already.
+    pub resumes: bool,
+    /// A recording costs nothing where answers are real.
+    pub counts: bool,
+}
+
+/// What became of the wish to make a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    Started,
+    /// The run was cancelled meanwhile.
+    Gone,
+    /// A budget runs low: not now.
+    PutOff,
+    /// A budget does not allow it, and why.
+    Refused(String),
 }
 
 /// A call was made; its answer waits for analysis.
@@ -58,7 +75,8 @@ pub struct End {
     pub attempt: Option<AttemptEnd>,
     /// What the vendor sent, when it is not stored yet.
     pub raw: Option<Arc<RawPayload>>,
-    pub ledger: Option<costs::LedgerEntry>,
+    /// Settles or releases what the call had reserved.
+    pub ledger: Option<LedgerEntry>,
     pub answer: Option<answers::Answer>,
     pub mentions: Vec<mentions::Mention>,
     pub citations: Vec<citations::NewCitation>,
@@ -96,20 +114,38 @@ pub struct AttemptEnd {
     pub error_detail: Option<String>,
 }
 
-/// Notes the calls that are about to be made. Returns the runs that may make them: a run that was
-/// cancelled meanwhile is not among them.
+/// Notes the calls that are about to be made, and reserves what they cost. Says what became of
+/// each run.
 pub async fn begin(
     conn: &mut Conn,
+    books: &mut Books,
     begins: &mut [&Begin],
+    policy: &Policy,
     now: DateTime<Utc>,
-) -> Result<HashSet<i64>> {
+) -> Result<HashMap<i64, Begun>> {
     if begins.is_empty() {
-        return Ok(HashSet::new());
+        return Ok(HashMap::new());
     }
     begins.sort_unstable_by_key(|begin| begin.run_number);
-    let started: Vec<(i64,)> = Rows::new(&*begins)
+    note_lost(conn, books, begins, now).await?;
+    let pays = |begin: &Begin| begin.counts && !begin.resumes;
+    let wants: Vec<_> =
+        begins.iter().filter(|begin| pays(begin)).map(|begin| begin.want.clone()).collect();
+    let mut verdicts = budgets::reserve(conn, books, &wants, policy, now).await?.into_iter();
+    let mut begun: Vec<Begun> = begins
+        .iter()
+        .map(|begin| match pays(begin).then(|| verdicts.next()).flatten() {
+            None | Some(Verdict::Granted) => Begun::Started,
+            Some(Verdict::PutOff) => Begun::PutOff,
+            Some(Verdict::Refused(why)) => Begun::Refused(why),
+        })
+        .collect();
+
+    let may: Vec<&Begin> =
+        begins.iter().zip(&begun).filter(|(_, b)| **b == Begun::Started).map(|(b, _)| *b).collect();
+    let started: Vec<(i64,)> = Rows::new(&may)
         .column("run_number", |begin| begin.run_number)
-        .column("attempt", |begin| begin.attempt)
+        .column("attempt", |begin| begin.want.attempt)
         .column("provider_digest", |begin| begin.provider_digest.as_slice())
         .column("now", |_| now)
         .fetch(
@@ -122,25 +158,22 @@ pub async fn begin(
         )
         .await?;
     let started: HashSet<i64> = started.into_iter().map(|(number,)| number).collect();
-    let begins: Vec<_> =
-        begins.iter().copied().filter(|b| started.contains(&b.run_number)).collect();
+    let (started, gone): (Vec<&Begin>, Vec<&Begin>) =
+        may.into_iter().partition(|begin| started.contains(&begin.run_number));
+    let unpaid: Vec<_> =
+        gone.iter().filter(|begin| pays(begin)).map(|begin| release(begin, now)).collect();
+    budgets::close(conn, books, unpaid).await?;
+    let gone: HashSet<i64> = gone.iter().map(|begin| begin.run_number).collect();
+    for (begin, begun) in begins.iter().zip(&mut begun) {
+        if gone.contains(&begin.run_number) {
+            *begun = Begun::Gone;
+        }
+    }
 
-    // An older attempt that never came back was lost with its worker.
-    let again: Vec<_> = begins.iter().filter(|begin| begin.attempt > 1).collect();
-    Rows::new(&again)
+    Rows::new(&started)
         .column("run_number", |begin| begin.run_number)
-        .column("attempt", |begin| begin.attempt)
-        .execute(
-            conn,
-            "UPDATE run_attempts SET state = 'lost'
-             FROM v WHERE run_attempts.run_number = v.run_number
-               AND run_attempts.attempt < v.attempt AND run_attempts.state = 'running'",
-        )
-        .await?;
-    Rows::new(&begins)
-        .column("run_number", |begin| begin.run_number)
-        .column("attempt", |begin| begin.attempt)
-        .column("workspace_id", |begin| begin.workspace)
+        .column("attempt", |begin| begin.want.attempt)
+        .column("workspace_id", |begin| begin.want.workspace)
         .column("state", |_| "running")
         .column("provider_digest", |begin| begin.provider_digest.as_slice())
         .column("fetches", |_| 0_i64)
@@ -153,7 +186,55 @@ pub async fn begin(
             "ON CONFLICT (run_number, attempt) DO UPDATE SET state = 'running'",
         )
         .await?;
-    Ok(started)
+    Ok(begins.iter().map(|begin| begin.run_number).zip(begun).collect())
+}
+
+/// An older attempt that never came back was lost with its worker. Its call may have been paid.
+async fn note_lost(
+    conn: &mut Conn,
+    books: &mut Books,
+    begins: &[&Begin],
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let again: Vec<_> = begins.iter().filter(|begin| begin.want.attempt > 1).collect();
+    let lost: Vec<(i64, i64)> = Rows::new(&again)
+        .column("run_number", |begin| begin.run_number)
+        .column("attempt", |begin| begin.want.attempt)
+        .fetch(
+            conn,
+            "UPDATE run_attempts SET state = 'lost'
+             FROM v WHERE run_attempts.run_number = v.run_number
+               AND run_attempts.attempt < v.attempt AND run_attempts.state = 'running'
+             RETURNING run_attempts.run_number, run_attempts.attempt",
+        )
+        .await?;
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let closings = lost
+        .iter()
+        .filter_map(|(number, attempt)| {
+            let begin = again.iter().find(|begin| begin.run_number == *number)?;
+            let entry = LedgerEntry {
+                attempt: *attempt,
+                kind: "settle".into(),
+                ..budgets::line(&begin.want, now)
+            };
+            Some(Closing { entry, guess: true })
+        })
+        .collect();
+    let numbers: HashMap<_, _> = again.iter().map(|b| (b.want.run, b.run_number)).collect();
+    let paid: Vec<_> = budgets::close(conn, books, closings)
+        .await?
+        .iter()
+        .filter_map(|line| Some((*numbers.get(&line.run_id)?, line.attempt, line.micros)))
+        .collect();
+    budget_audit::note_lost(conn, &paid, now).await
+}
+
+fn release(begin: &Begin, now: DateTime<Utc>) -> Closing {
+    let entry = LedgerEntry { kind: "release".into(), ..budgets::line(&begin.want, now) };
+    Closing { entry, guess: false }
 }
 
 /// Keeps raw answers and notes on the attempts that they are there.
@@ -188,6 +269,7 @@ pub async fn fetched(conn: &mut Conn, fetched: &mut [&Fetched], now: DateTime<Ut
 /// the counts that everybody adds to, and the batches last.
 pub async fn end(
     conn: &mut Conn,
+    books: &mut Books,
     owner: ProcessId,
     ends: &mut [&End],
     domains: &DomainNumbers,
@@ -210,8 +292,9 @@ pub async fn end(
     raw_payloads::insert(conn, &mut payloads, now).await?;
     end_runs(conn, &ends).await?;
     end_attempts(conn, &ends, now).await?;
-    let ledger: Vec<_> = ends.iter().filter_map(|end| end.ledger.as_ref()).collect();
-    costs::insert(conn, &ledger).await?;
+    let closings = ends.iter().filter_map(|end| end.ledger.clone());
+    let closings = closings.map(|entry| Closing { entry, guess: false }).collect();
+    budgets::close(conn, books, closings).await?;
     let found: Vec<_> = ends.iter().filter_map(|end| end.answer.as_ref()).collect();
     answers::insert(conn, &found).await?;
     let spans: Vec<_> = ends.iter().flat_map(|end| &end.mentions).collect();

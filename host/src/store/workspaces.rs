@@ -1,6 +1,6 @@
 use super::{Conn, on_db};
 use crate::{Error, Result, ids::WorkspaceId};
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, NaiveDate, TimeZone, Utc};
 use chrono_tz::Tz;
 use sqlx::{FromRow, query, query_as};
 
@@ -44,6 +44,17 @@ impl Workspace {
 /// The calendar day of `at` in an IANA time zone, in UTC when there is no such zone.
 pub fn day_in(timezone: &str, at: DateTime<Utc>) -> NaiveDate {
     at.with_timezone(&timezone.parse().unwrap_or(Tz::UTC)).date_naive()
+}
+
+/// When the next calendar day begins there; `None` when the calendar does not say.
+pub fn next_day(timezone: &str, at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    let zone: Tz = timezone.parse().unwrap_or(Tz::UTC);
+    let tomorrow = at.with_timezone(&zone).date_naive().succ_opt()?;
+    // Where a clock is set forward at midnight, the day begins an hour later.
+    (0..=3)
+        .filter_map(|hour| zone.from_local_datetime(&tomorrow.and_hms_opt(hour, 0, 0)?).earliest())
+        .map(|begin| begin.with_timezone(&Utc))
+        .next()
 }
 
 pub async fn insert(conn: &mut Conn, workspace: &Workspace) -> Result<()> {

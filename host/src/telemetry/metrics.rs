@@ -72,6 +72,8 @@ fn describe() {
     describe_counter!("provider_api_calls_total", "Calls of providers, by outcome.");
     describe_histogram!("provider_api_call_duration_seconds", Unit::Seconds, "Time of a call.");
     describe_counter!("provider_cost_micros_total", "Money spent, in millionths of a US dollar.");
+    describe_counter!("budget_refusals_total", "Calls that a budget did not allow, by effect.");
+    describe_counter!("budget_reservations_swept_total", "Reservations whose run left them.");
     describe_counter!("plugin_swaps_total", "Components put in service or taken out of it.");
     describe_gauge!("database_connections_active", "Database connections in use.");
     describe_gauge!("database_connections_idle", "Database connections open and idle.");
@@ -225,6 +227,18 @@ pub fn provider_call(provider: &str, outcome: &'static str, took: Duration) {
 /// Money was spent at a provider, in millionths of a US dollar.
 pub fn provider_cost(provider: &str, micros: u64) {
     counter!("provider_cost_micros_total", "provider" => provider.to_owned()).increment(micros);
+}
+
+/// A budget did not allow a call, which is `skipped` or `put_off`.
+pub fn budget_refused(provider: &str, effect: &'static str) {
+    counter!("budget_refusals_total", "provider" => provider.to_owned(), "effect" => effect)
+        .increment(1);
+}
+
+/// Reservations were ended that their runs had left behind.
+pub fn reservations_swept(count: usize) {
+    counter!("budget_reservations_swept_total").increment(count as u64);
+    tracing::warn!(reservations = count, "ended reservations that their runs had left behind");
 }
 
 /// A component was put in service or taken out of it.

@@ -10,7 +10,7 @@ use aiv::{
     ids::{BatchId, WorkspaceId},
     store::{
         batches::{self, BatchState},
-        costs,
+        budget_audit, costs,
         runs::{self, RunFilter},
     },
 };
@@ -153,6 +153,9 @@ async fn check_ledger(database: &str, batch: BatchId) {
     let (from, to) = ("2000-01-01".parse().unwrap(), "2100-01-01".parse().unwrap());
     let ledger = costs::by_day_and_engine(&mut conn, workspace, from, to).await.unwrap();
     assert_eq!(ledger.iter().map(|sum| sum.micros).sum::<i64>(), cost);
+    for day in ledger.iter().filter_map(|sum| sum.day) {
+        assert_eq!(budget_audit::audit(&mut conn, day).await.unwrap(), []);
+    }
     drop(conn);
     store.close().await;
 }

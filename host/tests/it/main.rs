@@ -12,6 +12,7 @@ mod audit_log;
 mod auth;
 mod batches;
 mod brands;
+mod budgets;
 mod cases;
 mod command_line;
 mod crash;

@@ -10,7 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 16] {
+fn all() -> [(&'static str, Value); 18] {
     [
         (
             "NewWorkspace",
@@ -42,6 +42,11 @@ fn all() -> [(&'static str, Value); 16] {
         (
             "NewEngine",
             json!({"enabled": true, "surface": "answer", "country": "US", "config": {}, "concurrency": 16}),
+        ),
+        ("NewPlatformBudget", json!({"limit_micros": 100_000_000})),
+        (
+            "NewThrottle",
+            json!({"state": "throttled", "reason": "the vendor's bill is being looked into"}),
         ),
         ("NewBatch", json!({"tags": ["crm"], "engines": ["perplexity"], "samples": 3})),
         ("RetryFailed", json!({"lane": "perplexity", "limit": 100})),

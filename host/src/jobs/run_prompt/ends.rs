@@ -78,7 +78,7 @@ impl Try<'_> {
             error_detail: None,
         });
         end.run.cost_micros = cost_micros;
-        end.ledger = Some(self.ledger(attempt, cost_micros, basis, now));
+        end.ledger = Some(self.ledger("settle", attempt, cost_micros, basis, now));
         let counts = run.synthetic == self.question.synthetic_workspace;
         match outcome {
             Outcome::Answered(answer) => {
@@ -228,9 +228,10 @@ impl Try<'_> {
             error_kind: end.run.error_kind.clone(),
             error_detail: end.run.error_detail.clone(),
         });
-        if let Some(spent) = &failure.spent {
-            end.ledger = Some(self.ledger(attempt, cost, spent.basis.as_str(), now));
-        }
+        end.ledger = Some(match &failure.spent {
+            Some(spent) => self.ledger("settle", attempt, cost, spent.basis.as_str(), now),
+            None => self.ledger("release", attempt, 0, "estimated", now),
+        });
         if state == RunState::Queued {
             end.run.finished_at = None;
             end.run.day = None;
@@ -296,6 +297,7 @@ impl Try<'_> {
 
     fn ledger(
         &self,
+        kind: &'static str,
         attempt: i64,
         micros: i64,
         basis: &'static str,
@@ -307,7 +309,7 @@ impl Try<'_> {
             workspace_id: run.workspace_id,
             run_id: run.id,
             attempt,
-            kind: "settle".into(),
+            kind: kind.into(),
             engine: run.engine.clone(),
             micros,
             basis: basis.into(),

@@ -10,19 +10,20 @@ use crate::{
     queue::Ended,
     store::{
         Conn, batches,
+        budgets::Want,
         citations::DomainNumbers,
-        costs,
         daily_counts::{self, Additions, Cell, PromptDay},
         engines::Engine,
-        jobs::{Claimed, JobEnd},
+        jobs::{Claimed, JobEnd, Priority},
         raw_payloads::RawPayload,
-        run_writes::{self, Fetched},
+        run_writes::{self, Begun, Fetched},
         runs::{self, Attempt, Question},
-        workspaces::day_in,
+        workspaces::{day_in, next_day},
     },
     telemetry::metrics,
 };
 use anyhow::Context as _;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -77,6 +78,9 @@ enum Raw {
     New(Arc<RawPayload>),
 }
 
+/// How long a run waits whose budget runs low.
+const PUT_OFF: TimeDelta = TimeDelta::minutes(15);
+
 /// A run in the hands of this job.
 struct Try<'a> {
     context: &'a Context,
@@ -98,14 +102,6 @@ impl Job for RunPrompt {
             return Ok(Ended::As(JobEnd::Succeeded));
         }
         let now = app.clock.now();
-        let over_budget = match question.daily_budget_micros {
-            Some(limit) => {
-                let day = day_in(&question.timezone, now);
-                let mut conn = app.store.read().await?;
-                costs::spent_on(&mut conn, self.workspace, day).await? >= limit
-            }
-            None => false,
-        };
 
         let key = question.run.engine.clone();
         let skip = |reason: String| ends::skip(context, claimed, &question, reason);
@@ -117,9 +113,6 @@ impl Job for RunPrompt {
         }
         if let Some(attention) = &engine.needs_attention {
             return skip(format!("engine {key} needs attention: {attention}")).await;
-        }
-        if over_budget {
-            return skip("budget: the workspace has spent its budget of the day".into()).await;
         }
         let Some(route) = app.providers.find(&key) else {
             return skip(format!("no component for {key} is installed")).await;
@@ -161,18 +154,18 @@ impl Try<'_> {
             _ => (Begin::Query(Box::new(self.query()?)), self.question.run.attempts + 1),
         };
         let run = &self.question.run;
-        let may_call = self
-            .context
-            .run_writer
-            .begin(run_writes::Begin {
-                run_number: run.number,
-                workspace: run.workspace_id,
-                attempt,
-                provider_digest: self.route.digest.as_bytes().to_vec(),
-            })
-            .await?;
-        if !may_call {
-            return Ok(Ended::As(JobEnd::Cancelled));
+        let resumes = matches!(begin, Begin::Resume(_));
+        match self.context.run_writer.begin(self.wish(attempt, resumes)).await? {
+            Begun::Started => {}
+            Begun::Gone => return Ok(Ended::As(JobEnd::Cancelled)),
+            Begun::PutOff => {
+                metrics::budget_refused(&run.engine, "put_off");
+                return Ok(Ended::As(self.put_off()));
+            }
+            Begun::Refused(why) => {
+                metrics::budget_refused(&run.engine, "skipped");
+                return ends::skip(self.context, self.claimed, &self.question, why).await;
+            }
         }
 
         let number = u16::try_from(self.claimed.attempt).unwrap_or(u16::MAX);
@@ -180,6 +173,35 @@ impl Try<'_> {
         let report = self.context.app.providers.call(&self.route, request).await;
         metrics::provider_call(&run.engine, call::outcome_label(&report.end), report.took);
         self.report(report, attempt).await
+    }
+
+    fn wish(&self, attempt: i64, resumes: bool) -> run_writes::Begin {
+        let Question { run, timezone, synthetic_workspace, .. } = &self.question;
+        let surface = self.route.surface(&self.engine.surface);
+        run_writes::Begin {
+            run_number: run.number,
+            provider_digest: self.route.digest.as_bytes().to_vec(),
+            want: Want {
+                run: run.id,
+                attempt,
+                workspace: run.workspace_id,
+                engine: run.engine.clone(),
+                day: day_in(timezone, self.context.app.clock.now()),
+                micros: surface.map_or(0, |surface| i64::from(surface.typical_cost_micro_usd)),
+                urgent: self.claimed.priority <= Priority::Demo.value(),
+                synthetic: run.synthetic,
+            },
+            resumes,
+            counts: run.synthetic == *synthetic_workspace,
+        }
+    }
+
+    /// Later, but no later than the workspace's next day, which has a budget of its own.
+    fn put_off(&self) -> JobEnd {
+        let now = self.context.app.clock.now();
+        let later = now + PUT_OFF;
+        let run_at = next_day(&self.question.timezone, now).map_or(later, |day| day.min(later));
+        JobEnd::Retry { run_at, counts: false, error: None }
     }
 
     async fn report(&self, report: CallReport, attempt: i64) -> Result<Ended> {

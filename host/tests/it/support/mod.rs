@@ -331,20 +331,20 @@ fn server() -> Option<String> {
     std::env::var("TEST_DATABASE_URL").ok()
 }
 
+/// A Redis for this run of the suite, if there is one; whoever uses it takes keys of its own.
+#[expect(clippy::disallowed_methods, reason = "the suite is told its server by the environment")]
+pub(crate) fn redis_url() -> Option<String> {
+    let url = std::env::var("TEST_REDIS_URL").ok();
+    if url.is_none() {
+        eprintln!("skipped: no Redis; set TEST_REDIS_URL, or run under .ci/with-services");
+    }
+    url
+}
+
 async fn create_database(server: &str) -> String {
     let name = format!("it_{}", uuid::Uuid::now_v7().simple());
     let mut conn = PgConnection::connect(server).await.unwrap();
     conn.execute(AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
     let (base, _) = server.rsplit_once('/').unwrap();
     format!("{base}/{name}")
-}
-
-/// The suite's Redis, shared by all tests; without one the test says so and does nothing.
-#[expect(clippy::disallowed_methods, reason = "the suite is told its server by the environment")]
-pub(crate) fn redis_url() -> Option<String> {
-    let url = std::env::var("TEST_REDIS_URL").ok();
-    if url.is_none() {
-        println!("skipped: no Redis; run under .ci/with-services");
-    }
-    url
 }
