@@ -6,13 +6,13 @@ local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local capacity = burst * interval
 
-local full_at = tonumber(redis.call('GET', KEYS[1])) or now
+local known = tonumber(redis.call('GET', KEYS[1])) or now
 -- A rate that changed, or a clock that was set back, must not lock the allowance for longer.
-full_at = math.max(now, math.min(full_at, now + capacity))
+local full_at = math.max(now, math.min(known, now + capacity))
 
 local free = math.floor((now + capacity - full_at) / interval)
 local granted = math.min(want, free)
-if granted > 0 then
+if granted > 0 or full_at < known then
   full_at = full_at + granted * interval
   local lives = math.ceil((full_at - now) / 1000) + 1
   redis.call('SET', KEYS[1], string.format('%.0f', full_at), 'PX', lives)

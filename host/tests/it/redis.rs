@@ -161,28 +161,28 @@ async fn the_api_limit_is_one_for_all_processes() {
 #[tokio::test]
 async fn a_cache_is_shared_and_may_vanish() {
     let Some(mut server) = RedisServer::start(&[]).await else { return };
-    let made = AtomicU32::new(0);
-    let fill = || async { Ok(made.fetch_add(1, Ordering::Relaxed)) };
+    let calls = AtomicU32::new(0);
+    let make = || async { Ok(calls.fetch_add(1, Ordering::Relaxed)) };
     let process = || Cache::new(SPEC, Some(open(&server.url())));
-    assert_eq!(process().get("tenant-a:x", fill()).await.unwrap(), 0);
+    assert_eq!(process().get("tenant-a:x", make()).await.unwrap(), 0);
     // Another process finds it, another tenant does not, another version does not read it.
-    assert_eq!(process().get("tenant-a:x", fill()).await.unwrap(), 0);
-    assert_eq!(process().get("tenant-b:x", fill()).await.unwrap(), 1);
+    assert_eq!(process().get("tenant-a:x", make()).await.unwrap(), 0);
+    assert_eq!(process().get("tenant-b:x", make()).await.unwrap(), 1);
     let newer = CacheSpec { version: 2, ..SPEC };
     let newer = Cache::new(newer, Some(open(&server.url())));
-    assert_eq!(newer.get("tenant-a:x", fill()).await.unwrap(), 2);
+    assert_eq!(newer.get("tenant-a:x", make()).await.unwrap(), 2);
     // What cannot be read is made again.
     let odd = process().get("tenant-a:x", async { Ok("text".to_owned()) }).await.unwrap();
     assert_eq!(odd, "text");
     assert!(server.every_key_ends().await);
 
     server.flush().await;
-    assert_eq!(process().get("tenant-a:x", fill()).await.unwrap(), 3);
+    assert_eq!(process().get("tenant-a:x", make()).await.unwrap(), 3);
     let lonely = process();
     server.kill();
     for n in 0..20 {
         let started = Instant::now();
-        assert_eq!(lonely.get(&format!("k{n}"), fill()).await.unwrap(), 4 + n);
+        assert_eq!(lonely.get(&format!("k{n}"), make()).await.unwrap(), 4 + n);
         assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
     }
 }
