@@ -45,7 +45,7 @@ postgres:
 redis:
 	@command -v redis-server >/dev/null || { echo "==> installing Redis" >&2; apt-get update -q >&2; apt-get install -qy --no-install-recommends redis-server >&2; }
 
-test: setup tools postgres redis plugins ## Run the whole suite on SQLite and on PostgreSQL
+test: setup tools postgres redis plugins ## Run the whole suite on SQLite, and on PostgreSQL with Redis
 	$(call say,testing the components)
 	cd plugins && $(CARGO) test --locked --workspace
 	$(call say,testing analysis, runtime and sdk)
@@ -53,7 +53,7 @@ test: setup tools postgres redis plugins ## Run the whole suite on SQLite and on
 	$(CARGO) test --locked -p aiv-sdk --features testing
 	$(call say,testing the host on SQLite)
 	$(CARGO) test --locked -p aiv
-	$(call say,testing the host on PostgreSQL)
+	$(call say,testing the host on PostgreSQL with Redis)
 	.ci/with-services $(CARGO) test --locked -p aiv --test it
 	$(call say,everything passed)
 

@@ -152,10 +152,7 @@ impl Fleet {
         let bull = match kind {
             Kind::Table => None,
             Kind::Bull => {
-                let Some(url) = redis_url() else {
-                    eprintln!("skipped: no Redis; set TEST_REDIS_URL");
-                    return None;
-                };
+                let url = redis_url()?;
                 let prefix = format!("t{}", uuid::Uuid::now_v7().simple());
                 Some(BullConfig { url: url.into(), prefix, window: 5000 })
             }

@@ -22,6 +22,7 @@ mod driver;
 mod edge;
 mod egress;
 mod engines;
+mod interop;
 mod metrics;
 mod mock;
 mod openapi;

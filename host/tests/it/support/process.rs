@@ -47,6 +47,11 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it on recordings and waits until it is ready.
     pub(crate) async fn start(folder: &Path, database: &str) -> Self {
+        Self::start_with(folder, database, &[]).await
+    }
+
+    /// As [`Server::start`], with more settings.
+    pub(crate) async fn start_with(folder: &Path, database: &str, more: &[(&str, &str)]) -> Self {
         let port = free_port();
         let child = aiv(folder)
             .arg("serve")
@@ -55,6 +60,7 @@ impl Server {
             .env("AUTO_MIGRATE", "true")
             .env("PROVIDER_MODE", "replay")
             .env("RUST_LOG", "warn")
+            .envs(more.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
