@@ -11,10 +11,9 @@ use crate::{
 use chrono::{DateTime, Utc};
 use std::{
     collections::{BTreeSet, HashSet},
-    sync::Arc,
     time::Duration,
 };
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 
 /// Writes what happens to runs, as many at once as are waiting.
@@ -48,9 +47,6 @@ enum Said {
 /// Runs per commit.
 const GROUP: usize = 256;
 
-/// Groups of ends on their way at once: one is computed while another is flushed.
-const ENDING: usize = 2;
-
 impl RunWriter {
     /// Its tasks end when the last clone is dropped, and are waited for through `tasks`.
     pub(super) fn start(
@@ -67,12 +63,11 @@ impl RunWriter {
             domains: DomainNumbers::new(),
         };
         let (begins, waiting) = mpsc::channel(4 * GROUP);
-        tasks.spawn(writer(Arc::new(Mutex::new(waiting))).run());
+        tasks.spawn(writer(waiting).run());
+        // One group of ends at a time: two would wait for each other at the counts, and share
+        // their commits among fewer.
         let (ends, waiting) = mpsc::channel(4 * GROUP);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..ENDING {
-            tasks.spawn(writer(Arc::clone(&waiting)).run());
-        }
+        tasks.spawn(writer(waiting).run());
         RunWriter { begins, ends }
     }
 
@@ -109,7 +104,7 @@ struct Writer {
     store: Store,
     clock: Clock,
     policy: Policy,
-    writes: Arc<Mutex<mpsc::Receiver<Write>>>,
+    writes: mpsc::Receiver<Write>,
     /// Those met so far.
     domains: DomainNumbers,
 }
@@ -120,8 +115,7 @@ const DOMAINS_KEPT: usize = 50_000;
 impl Writer {
     async fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP);
-        // Whoever holds the receiver gathers; the others are writing.
-        while self.writes.lock().await.recv_many(&mut group, GROUP).await > 0 {
+        while self.writes.recv_many(&mut group, GROUP).await > 0 {
             match self.insist(&mut group).await {
                 Ok(results) => {
                     for (write, result) in group.drain(..).zip(results) {

@@ -179,6 +179,9 @@ pub async fn end(
         .column("error", |(.., end)| end.error())
         .column("finished_at", |(.., end)| end.is_final().then_some(now))
         .column("owner", |_| owner)
+        // A value, so that the rows are found by their ids: the index of running jobs names mostly
+        // those that ran a moment ago.
+        .column("held", |_| "running")
         .fetch(
             conn,
             "UPDATE jobs
@@ -189,7 +192,7 @@ pub async fn end(
                  unique_key = CASE WHEN v.finished_at IS NULL THEN jobs.unique_key END,
                  owner = NULL, lease_until = NULL
              FROM v WHERE jobs.id = v.id AND jobs.epoch = v.epoch
-               AND jobs.state = 'running' AND jobs.owner = v.owner
+               AND jobs.state = v.held AND jobs.owner = v.owner
              RETURNING jobs.id",
         )
         .await?;

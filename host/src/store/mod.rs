@@ -10,7 +10,8 @@
 //! argument and says so in its `WHERE`.
 
 use sqlx::{
-    Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    Connection as _, Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
+    SqlitePool, Transaction,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
@@ -59,6 +60,9 @@ static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// How long a caller waits for a connection before it is told to try again.
 const ACQUIRE: Duration = Duration::from_secs(3);
+
+/// After so long without work, a connection is tried before it is used.
+const RESTED: Duration = Duration::from_secs(1);
 
 /// Runs one expression against whichever engine the connection belongs to.
 ///
@@ -115,6 +119,12 @@ impl Store {
             let pool = PgPoolOptions::new()
                 .max_connections(max_connections)
                 .acquire_timeout(ACQUIRE)
+                // A connection is tried when it is given back. One that is taken again at once needs
+                // no second round trip.
+                .test_before_acquire(false)
+                .before_acquire(|conn, at| {
+                    Box::pin(async move { Ok(at.idle_for < RESTED || conn.ping().await.is_ok()) })
+                })
                 .connect_with(options)
                 .await?;
             return Ok(Store::Postgres(pool));

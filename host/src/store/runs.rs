@@ -173,19 +173,33 @@ pub async fn question(conn: &mut Conn, workspace: WorkspaceId, id: RunId) -> Res
 
 /// The runs that there are among these, each with the text of the prompt version it asks.
 pub async fn questions(conn: &mut Conn, runs: &[(WorkspaceId, RunId)]) -> Result<Vec<Question>> {
+    // Prompts are looked up row by row: seeing that all rows agree on the workspace, Postgres would
+    // pair every run with every prompt of it, as long as it has no statistics.
     Rows::new(runs)
         .column("workspace_id", |(workspace, _)| *workspace)
         .column("id", |(_, id)| *id)
         .fetch(
             conn,
-            "SELECT r.*, t.text, p.language, p.country, p.location, w.timezone,
-                    w.brands_version, w.daily_budget_micros, w.synthetic AS synthetic_workspace
-             FROM v
-             JOIN runs r ON r.workspace_id = v.workspace_id AND r.id = v.id
-             JOIN workspaces w ON w.id = r.workspace_id
-             JOIN prompt_versions t
-               ON t.workspace_id = r.workspace_id AND t.id = r.prompt_version_id
-             JOIN prompts p ON p.workspace_id = r.workspace_id AND p.id = r.prompt_id",
+            ", r AS MATERIALIZED (
+                 SELECT runs.*,
+                        (SELECT t.text FROM prompt_versions t
+                         WHERE t.workspace_id = runs.workspace_id
+                           AND t.id = runs.prompt_version_id) AS text,
+                        (SELECT p.language FROM prompts p
+                         WHERE p.workspace_id = runs.workspace_id
+                           AND p.id = runs.prompt_id) AS language,
+                        (SELECT p.country FROM prompts p
+                         WHERE p.workspace_id = runs.workspace_id
+                           AND p.id = runs.prompt_id) AS country,
+                        (SELECT p.location FROM prompts p
+                         WHERE p.workspace_id = runs.workspace_id
+                           AND p.id = runs.prompt_id) AS location
+                 FROM v JOIN runs ON runs.workspace_id = v.workspace_id AND runs.id = v.id
+             )
+             SELECT r.*, w.timezone, w.brands_version, w.daily_budget_micros,
+                    w.synthetic AS synthetic_workspace
+             FROM r JOIN workspaces w ON w.id = r.workspace_id
+             WHERE r.text IS NOT NULL",
         )
         .await
 }

@@ -59,6 +59,8 @@ impl Server {
             .env("DATABASE_URL", database)
             .env("AUTO_MIGRATE", "true")
             .env("PROVIDER_MODE", "replay")
+            // Tests ask again and again how far it is.
+            .env("RATE_LIMIT_BURST", "100000")
             .env("RUST_LOG", "warn")
             .envs(more.iter().copied())
             .stdout(Stdio::null())
