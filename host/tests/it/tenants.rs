@@ -43,8 +43,13 @@ async fn every_operation_on_an_object_is_closed_to_other_workspaces() {
     for (path, methods) in document["paths"].as_object().unwrap() {
         let Some((_, rest)) = path.split_once('{') else { continue };
         let (name, _) = rest.split_once('}').unwrap();
-        let object = objects.get(name).unwrap_or_else(|| panic!("no object for {{{name}}}"));
-        let path = path.replace(&format!("{{{name}}}"), object);
+        // What operators do is refused before anybody looks what it names.
+        let object = match objects.get(name) {
+            Some(object) => object.clone(),
+            None if path.starts_with("/v1/admin/") => uuid::Uuid::now_v7().to_string(),
+            None => panic!("no object for {{{name}}}"),
+        };
+        let path = path.replace(&format!("{{{name}}}"), &object);
         for (method, operation) in methods.as_object().unwrap() {
             if operation["operationId"] == "save_engine" {
                 // Engines are named by their provider: this makes the other workspace's own one.
