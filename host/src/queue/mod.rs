@@ -1,8 +1,8 @@
 //! The queue: jobs wait in the `jobs` table, dispatchers hand them to workers, workers do them.
 //!
 //! A job is written in the transaction of its cause, so that neither is ever without the other.
-//! Without Redis, [`sql`] claims from the table itself. With it, [`bull`] hands jobs out through
-//! BullMQ queues, and the table still decides who has one.
+//! Without Redis, [`SqlDispatcher`] claims from the table. With it, [`BullDispatcher`] takes what
+//! BullMQ queues deliver, and the table still decides who has a job.
 //!
 //! **Invariant:** the table is the truth. A dispatcher that forgets, repeats or dies costs time,
 //! never a job and never a second try beside the first.

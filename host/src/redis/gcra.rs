@@ -1,7 +1,7 @@
 //! How many of something may happen: so many at once, and so many a minute in the long run.
 //!
 //! The generic cell rate algorithm keeps one instant per allowance, at which it is full again.
-//! `gcra.lua` and [`Rate::take`] are the same arithmetic, in whole microseconds.
+//! `gcra.lua` and [`take`] are the same arithmetic, in whole microseconds.
 
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 //!
 //! A call is paid from three rows of `budget_days` at once. It reserves what it costs as a rule
 //! before it is made, and settles what it did cost, or releases the reservation, afterwards. Each
-//! step leaves a line in the cost ledger, from which the rows can be counted again ([`audit`]).
+//! step leaves a line in the cost ledger, from which the rows can be counted again: see
+//! [`super::budget_audit`].
 //!
 //! **Invariant:** a reservation is granted only when every level has room for the whole of it. The
 //! rows stay locked from the look at them to the commit, so no two transactions share that room.
