@@ -21,6 +21,7 @@ pub mod schedules;
 mod analysis;
 mod budget_sweep;
 mod daily_aggregations;
+mod gather;
 pub mod operate;
 mod permits;
 mod run_batch;

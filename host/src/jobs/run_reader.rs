@@ -1,3 +1,4 @@
+use super::gather::gather;
 use crate::{
     Error, Result,
     ids::{RunId, WorkspaceId},
@@ -57,7 +58,7 @@ impl RunReader {
 
 async fn read_all(store: Store, mut waiting: mpsc::Receiver<Wanted>) {
     let mut group = Vec::with_capacity(GROUP);
-    while waiting.recv_many(&mut group, GROUP).await > 0 {
+    while gather(&mut waiting, &mut group, GROUP).await {
         let wanted: BTreeSet<_> = group.iter().map(|wanted| wanted.run).collect();
         let read = read(&store, &wanted.into_iter().collect::<Vec<_>>()).await;
         match read {

@@ -1,3 +1,4 @@
+use super::gather::gather;
 use crate::{
     Clock, Error, Result,
     ids::ProcessId,
@@ -115,7 +116,7 @@ const DOMAINS_KEPT: usize = 50_000;
 impl Writer {
     async fn run(mut self) {
         let mut group = Vec::with_capacity(GROUP);
-        while self.writes.recv_many(&mut group, GROUP).await > 0 {
+        while gather(&mut self.writes, &mut group, GROUP).await {
             match self.insist(&mut group).await {
                 Ok(results) => {
                     for (write, result) in group.drain(..).zip(results) {
