@@ -48,8 +48,8 @@ redis:
 test: setup tools postgres redis plugins ## Run the whole suite on SQLite, and on PostgreSQL with Redis
 	$(call say,testing the components)
 	cd plugins && $(CARGO) test --locked --workspace
-	$(call say,testing analysis, runtime and sdk)
-	$(CARGO) test --locked -p aiv-analysis -p aiv-runtime
+	$(call say,testing analysis, runtime, mock vendors and sdk)
+	$(CARGO) test --locked -p aiv-analysis -p aiv-runtime -p aiv-bench
 	$(CARGO) test --locked -p aiv-sdk --features testing
 	$(call say,testing the host on SQLite)
 	$(CARGO) test --locked -p aiv

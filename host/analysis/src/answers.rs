@@ -44,7 +44,8 @@ pub struct JudgedMention {
     pub mention: Mention,
     /// Named as a pick: in a list item, or in a recommending clause, and not ill spoken of.
     pub recommended: bool,
-    /// How the clause speaks of the brand; absent for a bare name or an unknown language.
+    /// How the clause speaks of the brand; absent for a bare name, an unknown language, and where
+    /// the sentence named the brand before.
     pub sentiment: Option<Sentiment>,
 }
 
@@ -139,19 +140,22 @@ fn judge_mentions(scratch: &Scratch) -> (Vec<JudgedMention>, Vec<BrandInAnswer>)
             let Judgement { sentiment, pick } = reading.judge(span.start, !alone);
             let listed = mention.list_position.is_some();
             let recommended = (listed || pick) && sentiment != Some(Sentiment::Negative);
+            // A sentence counts once for a brand, however often it names it.
+            let again = seen.contains(&mention.brand);
+            let sentiment = sentiment.filter(|_| !again);
             judged.push(JudgedMention { mention: *mention, recommended, sentiment });
             let brand = entry(&mut brands, mention);
             brand.mentions += 1;
             brand.recommended |= recommended;
             brand.list_position = brand.list_position.or(mention.list_position);
-            if !seen.contains(&mention.brand) {
+            match sentiment {
+                Some(Sentiment::Positive) => brand.sentiment.positive += 1,
+                Some(Sentiment::Neutral) => brand.sentiment.neutral += 1,
+                Some(Sentiment::Negative) => brand.sentiment.negative += 1,
+                None => {}
+            }
+            if !again {
                 seen.push(mention.brand);
-                match sentiment {
-                    Some(Sentiment::Positive) => brand.sentiment.positive += 1,
-                    Some(Sentiment::Neutral) => brand.sentiment.neutral += 1,
-                    Some(Sentiment::Negative) => brand.sentiment.negative += 1,
-                    None => {}
-                }
             }
         }
         first = last;
@@ -182,6 +186,15 @@ mod tests {
 
     use super::*;
     use crate::citations::{CitationKind, SourceKind};
+
+    #[test]
+    fn a_sentence_that_names_a_brand_twice_counts_once() {
+        let text = "Trello is excellent, and Trello boards are excellent too.";
+        let analysis = analyzer().analyse(&mut Scratch::default(), text, &[]);
+        let of_mentions = analysis.mentions.iter().filter(|m| m.sentiment.is_some()).count();
+        assert_eq!(analysis.mentions.len(), 2);
+        assert_eq!((of_mentions, analysis.brands[0].sentiment.positive), (1, 1));
+    }
 
     fn analyzer() -> Analyzer {
         let brand = |id, name: &str, domain: &str, own| Brand {

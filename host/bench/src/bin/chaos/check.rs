@@ -219,7 +219,7 @@ async fn counts_are_right(report: &mut Report, sql: &Client) -> anyhow::Result<(
     for table in COUNTS {
         let keep = format!(
             "DROP TABLE IF EXISTS kept_{table};
-                            CREATE TABLE kept_{table} AS SELECT * FROM {table}"
+             CREATE TABLE kept_{table} AS SELECT * FROM {table}"
         );
         sql.query(&keep).await?;
     }
