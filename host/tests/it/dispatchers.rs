@@ -414,6 +414,8 @@ async fn a_panic_is_a_failure_of_the_job_alone(fleet: Fleet) {
     let handlers = Arc::new(Recorder::new(4));
     fleet.add(&[job(1, "panic"), job(2, "end")]).await;
     let worker = fleet.worker(&handlers);
+    // A second attempt is due by the time at which the failure of the first is written.
+    eventually(async || handlers.started().len() == 2 && fleet.count("running").await == 0).await;
     fleet.succeeded(1).await;
     fleet.clock.advance(TimeDelta::minutes(2));
     fleet.succeeded(2).await;
