@@ -8,6 +8,7 @@ SHELL := /bin/bash
 
 PLUGINS := perplexity aio brave
 CARGO := cargo
+export CHAOS_SECONDS ?= 60
 # Build output is noise beside a result on standard output.
 say = @echo "==> $(1)" >&2
 
@@ -55,6 +56,9 @@ test: setup tools postgres redis plugins ## Run the whole suite on SQLite, and o
 	$(CARGO) test --locked -p aiv
 	$(call say,testing the host on PostgreSQL with Redis)
 	.ci/with-services $(CARGO) test --locked -p aiv --test it
+	$(call say,breaking what the host leans on for $(CHAOS_SECONDS) s)
+	$(CARGO) build --locked -p aiv -p aiv-bench
+	target/debug/aiv-chaos --aiv target/debug/aiv --lease 6
 	$(call say,everything passed)
 
 check: setup ## Format, lints, docs, licences

@@ -118,7 +118,7 @@ pub struct Redis {
 #[derive(Debug, Clone, confique::Config)]
 pub struct Workers {
     /// Runs in flight at once in this process.
-    #[config(env = "WORKER_CONCURRENCY", default = 64)]
+    #[config(env = "WORKER_CONCURRENCY", default = 256)]
     pub concurrency: usize,
 
     /// Runs in flight at once in this process, when it should differ from `WORKER_CONCURRENCY`.

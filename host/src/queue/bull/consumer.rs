@@ -67,6 +67,9 @@ struct Away {
     looked_at: Option<Instant>,
 }
 
+/// Several deliveries wait so long for more, and are claimed in one statement.
+const LINGER: Duration = Duration::from_millis(2);
+
 /// How often a worker asks whether Redis is away.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -108,6 +111,12 @@ impl BullDispatcher {
         }
     }
 
+    fn collect(&mut self) {
+        while let Ok(delivery) = self.delivered.try_recv() {
+            self.waiting.push(delivery);
+        }
+    }
+
     /// Claims what was delivered, as far as it is still to be had.
     async fn begin(&mut self) -> Result<Taken> {
         let now = self.place.clock.now();
@@ -146,13 +155,15 @@ impl BullDispatcher {
 impl Dispatcher for BullDispatcher {
     fn take<'a>(&'a mut self, room: &'a Room) -> BoxFuture<'a, Result<Taken>> {
         Box::pin(async move {
-            while let Ok(delivery) = self.delivered.try_recv() {
-                self.waiting.push(delivery);
-            }
-            if self.waiting.is_empty() {
-                self.take_from_table(room).await
-            } else {
-                self.begin().await
+            self.collect();
+            match self.waiting.len() {
+                0 => self.take_from_table(room).await,
+                1 => self.begin().await,
+                _ => {
+                    tokio::time::sleep(LINGER).await;
+                    self.collect();
+                    self.begin().await
+                }
             }
         })
     }
@@ -178,9 +189,7 @@ impl Dispatcher for BullDispatcher {
     fn close(&mut self) -> BoxFuture<'_, ()> {
         Box::pin(async {
             self.closing.token().cancel();
-            while let Ok(delivery) = self.delivered.try_recv() {
-                self.waiting.push(delivery);
-            }
+            self.collect();
             let names: Vec<_> = self.waiting.iter().map(|d| (d.id, d.epoch)).collect();
             let taken_back = async {
                 let mut tx = self.place.store.begin().await?;

@@ -66,6 +66,8 @@ const LEAD: Duration = Duration::from_secs(5);
 const IDLE: Duration = Duration::from_secs(1);
 /// Between two looks while jobs are under way.
 const BUSY: Duration = Duration::from_millis(50);
+/// Between a look that found jobs and the next: as many wait in Redis as workers take meanwhile.
+const SENT: Duration = Duration::from_millis(20);
 /// How long Redis may be silent before workers claim from the table.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// What a lane is given at least.
@@ -292,7 +294,7 @@ impl Relay {
                 *pace.dispatched.entry(job.lane.clone()).or_default() += 1;
             }
         }
-        Ok(Duration::from_millis(5))
+        Ok(SENT)
     }
 
     /// The lanes with what their rates and limits leave of their credit.

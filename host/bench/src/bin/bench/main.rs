@@ -49,7 +49,7 @@ struct Arguments {
     #[arg(long, default_value_t = 5_000)]
     in_flight: usize,
     /// Runs of one worker process at once in `pipeline` and `workers`.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 256)]
     concurrency: usize,
     /// Count statements too, which costs PostgreSQL some per cent.
     #[arg(long)]

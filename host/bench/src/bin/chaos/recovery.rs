@@ -15,13 +15,14 @@ use std::time::{Duration, Instant};
 const CONCURRENCY: usize = 100;
 /// New questions, of three engines each: both workers are full.
 const PROMPTS: usize = 70;
-/// A call, shorter than a lease: the other worker is free when the dead one's runs are to be had.
-const LATENCY: Duration = Duration::from_secs(8);
+/// A call as a share of a lease: the other worker is free when the dead one's runs are to be had.
+const LATENCY: f64 = 0.25;
 
 pub(crate) async fn run(arguments: &Arguments, report: &mut Report) -> anyhow::Result<()> {
     note(format_args!("\n== recovery: kill -9 of a worker, leases of {} s", arguments.lease));
     let mut fleet = Fleet::start(arguments, 2, CONCURRENCY, arguments.lease).await?;
-    let latency_ms = u64::try_from(LATENCY.as_millis())?;
+    let latency = Duration::from_secs(arguments.lease).mul_f64(LATENCY);
+    let latency_ms = u64::try_from(latency.as_millis())?;
     fleet.vendors.control(Control { latency_ms, ..Control::default() });
     let mut load = Load::new(fleet.workspace(1000).await?, 0);
     load.batch(PROMPTS).await?;
@@ -58,7 +59,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) -> anyhow::R
         recovered && took <= bound,
         format!("{} runs, {:.1} s", runs.len(), took.as_secs_f64()),
     );
-    let done = load::finish(&fleet.sql, bound + LATENCY * 4).await;
+    let done = load::finish(&fleet.sql, bound + latency * 4).await;
     report.check("everything was done", done, format!("{:.1} s", killed.elapsed().as_secs_f64()));
     check::everything(report, &fleet, &load.accepted, &runs).await?;
     let stopped = fleet.stop().await;
