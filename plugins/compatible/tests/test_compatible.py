@@ -1,7 +1,7 @@
 import json
 import unittest
 
-from aiv_sdk import ProviderError
+from aiv_sdk import ProviderError, engine
 from compatible import Compatible
 from compatible.settings import Settings
 from wit_world.exports.engine import Query
@@ -46,6 +46,7 @@ class Requests(unittest.TestCase):
         self.assertEqual(check("").url, "https://openrouter.ai/api/v1/models")
         own = check('{"base_url": "https://api.groq.com/openai/v1"}')
         self.assertEqual(own.url, "https://api.groq.com/openai/v1/models")
+        self.assertIsNone(engine(Compatible())().health_check('{"base_url": "groq"}'))
 
 
 class SettingsThatFail(unittest.TestCase):

@@ -30,7 +30,7 @@ export function provider(definition) {
   const { describe, healthCheck, start, resume } = definition.parse ? single(definition) : definition;
   return {
     describe,
-    healthCheck: (config) => healthCheck?.(config),
+    healthCheck: (config) => checked(() => healthCheck?.(config)),
     start: (query) => step("invalid-request", undefined, () => start(query)),
     resume: (state, event) =>
       step("malformed-response", event.val?.status, () => resume(decode(state), event)),
@@ -51,6 +51,16 @@ function single({ describe, healthCheck, request, parse }) {
     start: (query) => fetch(request(query), query),
     resume: (query, event) => done(parse(query, responseOf(event))),
   };
+}
+
+/** Settings that cannot be used leave nothing to check. */
+function checked(request) {
+  try {
+    return request();
+  } catch (error) {
+    if (error instanceof ProviderError) return undefined;
+    throw error;
+  }
 }
 
 /** What the vendor sent cannot end the plugin: an error that is no failure becomes one. */

@@ -156,6 +156,12 @@ test("the state survives a pause, and errors become failures", () => {
   assert.equal(foreign.val.kind, "invalid-request");
 });
 
+test("a health check that cannot be made is none", () => {
+  const engine = provider({ healthCheck: () => fail("invalid-request", "no"), start: () => 0 });
+  assert.equal(engine.healthCheck("{}"), undefined);
+  assert.equal(echo.healthCheck("{}"), undefined);
+});
+
 test("what a vendor sends cannot end a plugin", () => {
   const { val } = echo.start(query);
   for (const body of ["null", "[]", "7", '{"echo":{}}', 'data: {"delta"', "data: null"]) {

@@ -95,7 +95,11 @@ def engine(provider):
             return provider.describe()
 
         def health_check(self, config):
-            return provider.health_check(config)
+            try:
+                return provider.health_check(config)
+            except ProviderError:
+                # Settings that cannot be used leave nothing to check.
+                return None
 
         def start(self, query):
             return _step(ErrorKind.INVALID_REQUEST, None, lambda: provider.start(query))
