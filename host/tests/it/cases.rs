@@ -1,11 +1,16 @@
 //! The components against their conformance cases.
 
-use crate::driver::component;
+use crate::driver::{built, component};
 use aiv::providers::cases;
+use aiv_runtime::Plugin;
 use std::{fmt::Write, path::Path};
 
 async fn conforms(name: &str) {
-    let plugin = component(name).await;
+    let (_, key) = name.rsplit_once('/').unwrap_or(("", name));
+    check(&component(name).await, key).await;
+}
+
+async fn check(plugin: &Plugin, name: &str) {
     let host = Path::new(env!("CARGO_MANIFEST_DIR"));
     let own = host.join(format!("../plugins/{name}/cases"));
     // A larger set, where somebody keeps one beside the repository.
@@ -15,7 +20,7 @@ async fn conforms(name: &str) {
     for folder in [own, shared].iter().filter(|folder| folder.is_dir()) {
         for case in cases::load(folder).unwrap() {
             assert_eq!(case.provider(), name);
-            let report = cases::run(&plugin, &case).await.unwrap();
+            let report = cases::run(plugin, &case).await.unwrap();
             count += 1;
             if let Some(difference) = report.difference {
                 let _ = writeln!(text, "{}\n{difference}", report.name);
@@ -39,6 +44,30 @@ async fn aio_conforms() {
 #[tokio::test]
 async fn brave_conforms() {
     conforms("brave").await;
+}
+
+#[tokio::test]
+async fn openai_conforms() {
+    conforms("more/openai").await;
+}
+
+#[tokio::test]
+async fn dataforseo_conforms() {
+    conforms("more/dataforseo").await;
+}
+
+#[tokio::test]
+async fn gemini_conforms() {
+    if let Some(plugin) = built("plugins/dist/more/gemini.wasm").await {
+        check(&plugin, "gemini").await;
+    }
+}
+
+#[tokio::test]
+async fn compatible_conforms() {
+    if let Some(plugin) = built("plugins/dist/more/compatible.wasm").await {
+        check(&plugin, "compatible").await;
+    }
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use std::{
+    io::Write as _,
     path::Path,
     sync::{Arc, LazyLock, Mutex},
     time::Duration,
@@ -26,7 +27,12 @@ const SECRET: &str = "pplx-canary/+secret=42";
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("component-cache");
-    let compiler = Compiler::child(env!("CARGO_BIN_EXE_aiv"), ["plugin", "compile"]);
+    // Python's components are large, and all tests compile at once.
+    let compiler = Compiler::Child {
+        program: env!("CARGO_BIN_EXE_aiv").into(),
+        args: vec!["plugin".into(), "compile".into()],
+        timeout: Duration::from_mins(10),
+    };
     Runtime::new(RuntimeConfig { compiler, ..RuntimeConfig::new(cache) }).unwrap()
 });
 
@@ -36,6 +42,26 @@ pub(crate) async fn component(name: &str) -> Arc<Plugin> {
     let wasm = std::fs::read(&file)
         .unwrap_or_else(|err| panic!("{}: {err}: run `make plugins`", file.display()));
     RUNTIME.load(&wasm).await.unwrap()
+}
+
+/// A component that `make plugins sdk` built with another language's tool. None where that tool is
+/// missing; the reason is told.
+pub(crate) async fn built(file: &str) -> Option<Arc<Plugin>> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(file);
+    if let Ok(wasm) = std::fs::read(&file) {
+        return Some(RUNTIME.load(&wasm).await.unwrap());
+    }
+    let mut reason = file.clone().into_os_string();
+    reason.push(".skipped");
+    let reason = std::fs::read_to_string(&reason)
+        .unwrap_or_else(|err| panic!("{}: {err}: run `make plugins sdk`", file.display()));
+    skipped(&file.display().to_string(), reason.trim());
+    None
+}
+
+/// Says what was not tested and why, past the capture of a test that passes.
+pub(crate) fn skipped(what: &str, reason: &str) {
+    writeln!(std::io::stderr(), "skipped: {what}: {reason}").unwrap();
 }
 
 /// A question for the first surface of `route`.

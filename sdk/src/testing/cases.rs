@@ -7,15 +7,17 @@ use super::{Run, compare, run};
 use crate::json::{Json, items_at, str_at, u32_at};
 use crate::{Body, HttpResponse, Provider, Query, TransportError};
 
-/// Runs every case below `directory` and tells what differs, a line for each difference. The
-/// second part is the number of cases.
+/// Runs every case in `directory`, or the one that it is, and tells what differs, a line for each
+/// difference. The second part is the number of cases.
 ///
 /// # Errors
 /// When a case cannot be read.
 pub fn check<P: Provider>(directory: impl AsRef<Path>) -> Result<(Vec<String>, usize), String> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(&directory)
-        .map_err(|error| format!("{}: {error}", directory.as_ref().display()))?
+    let directory = directory.as_ref();
+    let mut paths: Vec<PathBuf> = fs::read_dir(directory)
+        .map_err(|error| format!("{}: {error}", directory.display()))?
         .filter_map(|entry| Some(entry.ok()?.path()))
+        .chain([directory.to_owned()])
         .filter(|path| path.join("case.json").is_file())
         .collect();
     paths.sort();

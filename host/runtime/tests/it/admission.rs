@@ -93,10 +93,20 @@ async fn a_component_that_is_no_provider_says_what_it_exports() {
 #[tokio::test]
 async fn another_version_of_the_interface_is_named() {
     let wasm = guest("hostile");
-    let newer = replace(&wasm, "aiv:provider/engine@0.1.0", "aiv:provider/engine@0.9.0");
-    let error = refusal(&newer).await.to_string();
-    assert!(error.contains("0.9.0") && error.contains("aiv:provider@0.1"), "{error}");
-    assert!(error.contains("rebuild"), "{error}");
+    // What a component exports, and what it imports.
+    for interface in ["engine", "types"] {
+        let name = format!("aiv:provider/{interface}@0.1.0");
+        let newer = replace(&wasm, &name, &name.replace("0.1.0", "0.9.0"));
+        let error = refusal(&newer).await;
+        assert!(matches!(error, LoadError::UnsupportedVersion { .. }), "{error}");
+        let error = error.to_string();
+        let built_for = format!("built for aiv:provider/{interface}@0.9.0");
+        for part in
+            [built_for.as_str(), "supports aiv:provider@0.1", "the SDK for aiv:provider@0.1"]
+        {
+            assert!(error.contains(part), "{part} is not in: {error}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 
 mod admission;
 mod cache;
+mod golden;
 mod limits;
 mod policy;
 mod steps;
