@@ -1,6 +1,7 @@
 use crate::{
     Clock,
     config::Config,
+    identity::Tokens,
     providers::{Providers, registry},
     queue::Queue,
     redis::{RateLimits, Redis},
@@ -23,6 +24,8 @@ pub struct App {
     pub redis: Option<Redis>,
     /// How often callers of the API may call.
     pub request_rates: RateLimits,
+    /// Whose tokens are believed.
+    pub tokens: Tokens,
 }
 
 impl App {
@@ -32,6 +35,8 @@ impl App {
     /// Fails when the schema is not current and may not be brought up to date here.
     pub async fn open(config: Config, clock: Clock, runtime: Arc<Runtime>) -> anyhow::Result<Self> {
         let config = Arc::new(config);
+        // A weak secret ends the start before anything is opened.
+        let tokens = Tokens::new(&config.auth, &clock)?;
         let store = open_store(&config).await?;
         let providers = Providers::new(Arc::clone(&config), clock.clone())?;
         registry::install_folder(&store, &runtime, &clock, &config.providers.plugin_dir).await?;
@@ -39,7 +44,7 @@ impl App {
         let queue = Queue::new(config.workers.auto_throttle_enabled);
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
-        Ok(App { config, clock, store, queue, providers, runtime, redis, request_rates })
+        Ok(App { config, clock, store, queue, providers, runtime, redis, request_rates, tokens })
     }
 }
 

@@ -24,6 +24,8 @@ pub struct Config {
     #[config(nested)]
     pub server: Server,
     #[config(nested)]
+    pub auth: Auth,
+    #[config(nested)]
     pub database: Database,
     #[config(nested)]
     pub redis: Redis,
@@ -65,6 +67,11 @@ pub struct Server {
     #[config(env = "RATE_LIMIT_BURST", default = 200)]
     pub rate_limit_burst: std::num::NonZeroU32,
 
+    /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks (`10.0.0.0/8`)
+    /// separated by commas. Nobody else's is.
+    #[config(env = "TRUSTED_PROXIES", default = [], parse_env = list)]
+    pub trusted_proxies: Vec<String>,
+
     /// How long a stopping process reports itself as not ready before it stops accepting, so that
     /// load balancers can take it out first.
     #[config(env = "SHUTDOWN_DELAY_SECONDS", default = 0)]
@@ -73,6 +80,50 @@ pub struct Server {
     /// Token that `/metrics` wants as a bearer; without one, only loopback may read it.
     #[config(env = "METRICS_TOKEN")]
     pub metrics_token: Option<SecretString>,
+}
+
+/// Who may call, besides those with API keys.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Auth {
+    /// Secret of tokens (JWT, HS256) that this installation accepts and `aiv token` makes: 32 bytes
+    /// or more. Without it there are no such tokens.
+    #[config(env = "JWT_SECRET")]
+    pub jwt_secret: Option<SecretString>,
+
+    /// Secrets that were `JWT_SECRET` before, separated by commas: their tokens are accepted until
+    /// they expire.
+    #[config(env = "JWT_SECRET_PREVIOUS")]
+    pub jwt_secret_previous: Option<SecretString>,
+
+    /// What `iss` says in tokens made with `JWT_SECRET`.
+    #[config(env = "JWT_ISSUER", default = "aiv")]
+    pub jwt_issuer: String,
+
+    /// What `aud` names in tokens made with `JWT_SECRET`.
+    #[config(env = "JWT_AUDIENCE", default = "aiv")]
+    pub jwt_audience: String,
+
+    /// Where an identity provider publishes its keys (`https://…`). With it, its tokens are
+    /// accepted, and the three settings that follow are needed.
+    #[config(env = "JWKS_URL")]
+    pub jwks_url: Option<Url>,
+
+    /// What `iss` says in the identity provider's tokens.
+    #[config(env = "JWKS_ISSUER")]
+    pub jwks_issuer: Option<String>,
+
+    /// What `aud` names in the identity provider's tokens.
+    #[config(env = "JWKS_AUDIENCE")]
+    pub jwks_audience: Option<String>,
+
+    /// How the identity provider signs: `RS256`, `ES256` or `EdDSA`. What a token says of itself
+    /// does not count.
+    #[config(env = "JWKS_ALGORITHM")]
+    pub jwks_algorithm: Option<String>,
+
+    /// Credentials per minute that an address may get wrong before it is told to wait.
+    #[config(env = "AUTH_FAILURES_PER_MINUTE", default = 60)]
+    pub failures_per_minute: std::num::NonZeroU32,
 }
 
 /// Where the data lives.
@@ -324,6 +375,12 @@ impl Config {
             .filter(|value| !value.is_empty())
             .map(Into::into)
     }
+}
+
+/// Values separated by commas; empty ones are none.
+fn list(text: &str) -> Result<Vec<String>, std::convert::Infallible> {
+    let values = text.split(',').map(str::trim).filter(|value| !value.is_empty());
+    Ok(values.map(str::to_owned).collect())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

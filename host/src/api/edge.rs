@@ -7,7 +7,9 @@
 
 use super::{
     Problem,
-    auth::{self, KeyCache},
+    access::{self, Scope},
+    addresses::{ClientAddress, Proxies},
+    auth::{self, Caches, Principal, Proof},
     compress::{self, Coding},
     idempotency::{self, BodyDigest},
     limit::{Allowance, Limiter, Payer},
@@ -39,8 +41,9 @@ pub(super) struct Edge<E> {
     pub(super) inner: E,
     pub(super) app: App,
     pub(super) routes: Routes,
-    pub(super) keys: Arc<KeyCache>,
+    pub(super) caches: Arc<Caches>,
     pub(super) limiter: Limiter,
+    pub(super) proxies: Proxies,
     /// Serves more than the pages that say how the process is.
     pub(super) whole: bool,
 }
@@ -78,7 +81,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             "request",
             request.id = trace.id,
             workspace.id = tracing::field::Empty,
-            key.id = tracing::field::Empty
+            principal = tracing::field::Empty
         );
         async {
             let mut allowance = None;
@@ -109,6 +112,8 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         allowance: &mut Option<Allowance>,
     ) -> Result<Response, Problem> {
         let mut path_names: &[String] = &[];
+        let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
+        request.set_data(ClientAddress(self.proxies.client(peer, request.headers())));
         if !self.whole && !HEALTH.contains(&request.uri().path()) {
             return Err(Problem::not_found());
         }
@@ -135,23 +140,37 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         request_id: &str,
         allowance: &mut Option<Allowance>,
     ) -> Result<(), Problem> {
-        let caller = auth::authenticate(&self.app, &self.keys, request.headers(), request_id).await;
-        let payer = match &caller {
-            Ok(Some(caller)) => Payer::Key(caller.key),
-            // A bad credential is paid for by the address, so that guessing has a price.
-            Ok(None) | Err(_) => {
-                Payer::Address(request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip))
+        let address = request.data::<ClientAddress>().and_then(|address| address.0);
+        let (app, headers) = (&self.app, request.headers());
+        let proof = auth::authenticate(app, &self.caches, headers, address, request_id).await;
+        let payer = match &proof {
+            Ok(Some(Proof { person: Some(person), .. })) => {
+                Payer::Person(Arc::clone(&person.issuer), Arc::clone(&person.subject))
             }
+            Ok(Some(Proof { caller: Ok(caller), .. })) => match caller.principal {
+                Principal::Key(id) => Payer::Key(id),
+                Principal::User(_) => Payer::Address(address),
+            },
+            Ok(Some(_) | None) => Payer::Address(address),
+            Err(problem) if problem.status.is_client_error() => Payer::Guesser(address),
+            Err(_) => Payer::Address(address),
         };
         let (state, taken) = self.limiter.take(payer).await;
         *allowance = Some(state);
         taken?;
-        if let Some(caller) = caller? {
-            let span = tracing::Span::current();
-            span.record("workspace.id", tracing::field::display(caller.workspace));
-            span.record("key.id", tracing::field::display(caller.key));
-            request.set_data(caller);
+        let Some(Proof { person, caller }) = proof? else { return Ok(()) };
+        if let Some(person) = person {
+            request.set_data(person);
         }
+        match caller {
+            Ok(caller) => {
+                let span = tracing::Span::current();
+                span.record("workspace.id", tracing::field::display(caller.workspace));
+                span.record("principal", caller.label());
+                request.set_data(caller);
+            }
+            Err(problem) => request.set_data(Unplaced(problem)),
+        };
         Ok(())
     }
 
@@ -206,18 +225,34 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     }
 }
 
+/// Why somebody who proved to be calling works in no workspace yet.
+#[derive(Clone)]
+struct Unplaced(Problem);
+
 /// Whether the caller may do this, in the words the operation knows.
 fn authorise(request: &Request, operation: &Operation) -> Result<(), Problem> {
-    let Some(caller) = request.data::<auth::Caller>() else {
-        return Err(Problem::unauthenticated("send an API key as `Authorization: Bearer avk_…`"));
-    };
-    operation.rule.check(caller)?;
+    if let Some(caller) = request.data::<auth::Caller>() {
+        operation.rule.check(caller)?;
+    } else if let Some(unplaced) = request.data::<Unplaced>() {
+        if operation.rule.scope != Scope::Account {
+            return Err(unplaced.0.clone());
+        }
+        if request.data::<auth::Person>().is_none() {
+            return Err(access::people_only());
+        }
+    } else {
+        return Err(nobody());
+    }
     if let Some(name) = operation.unknown_parameter(request.uri().query().unwrap_or_default()) {
         let known = operation.known_parameters();
         let detail = format!("there is no query parameter `{name}` here; known: {known}");
         return Err(Error::Malformed(detail).into());
     }
     Ok(())
+}
+
+fn nobody() -> Problem {
+    Problem::unauthenticated("send an API key or a token as `Authorization: Bearer …`")
 }
 
 /// Our own id, or the caller's when it cannot break a log line.

@@ -4,7 +4,9 @@
 //! It holds no SQL and no rule that a job would also need.
 //! **Invariant:** nothing outside this folder knows poem.
 
-use self::{auth::KeyCache, edge::Edge, health::Health, limit::Limiter, routes::Routes};
+use self::{
+    addresses::Proxies, auth::Caches, edge::Edge, health::Health, limit::Limiter, routes::Routes,
+};
 use crate::{App, telemetry};
 use poem::{
     Endpoint, EndpointExt, Response, Route,
@@ -17,6 +19,7 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 mod access;
+mod addresses;
 mod admin;
 mod auth;
 mod body;
@@ -48,6 +51,9 @@ mod citations;
 mod costs;
 mod engines;
 mod estimate;
+mod invitations;
+mod me;
+mod members;
 mod metrics;
 mod prompts;
 mod providers;
@@ -70,7 +76,8 @@ pub use self::server::serve;
 
 /// Every resource, in the order of the document.
 type Apis = (
-    (whoami::Api, workspaces::Api, api_keys::Api, audit_log::Api),
+    (whoami::Api, me::Api, workspaces::Api, api_keys::Api, audit_log::Api),
+    (members::Api, invitations::Api),
     (brands::Api, prompts::Api),
     (providers::Api, engines::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api),
@@ -85,6 +92,8 @@ enum Tag {
     Identity,
     /// Tenants: name, time zone and budget.
     Workspaces,
+    /// People and their roles, and how they become members.
+    Members,
     /// Credentials for this API.
     ApiKeys,
     /// Own and competing brands, and how texts call them.
@@ -123,14 +132,20 @@ fn endpoint(
 ) -> anyhow::Result<impl Endpoint<Output = Response>> {
     telemetry::metrics::install();
     let routes = Routes::read(openapi::document())?;
-    let keys = Arc::new(KeyCache::default());
+    let caches = Arc::new(Caches::default());
+    let proxies = Proxies::new(&app.config.server.trusted_proxies)?;
     let figures = Arc::new(admin::Figures::default());
     let apis: Apis = (
         (
             whoami::Api,
+            me::Api { app: app.clone(), caches: caches.clone() },
             workspaces::Api(app.clone()),
-            api_keys::Api { app: app.clone(), cache: keys.clone() },
+            api_keys::Api { app: app.clone(), caches: caches.clone() },
             audit_log::Api(app.clone()),
+        ),
+        (
+            members::Api { app: app.clone(), caches: caches.clone() },
+            invitations::Api { app: app.clone(), caches: caches.clone() },
         ),
         (brands::Api(app.clone()), prompts::Api(app.clone())),
         (providers::Api(app.clone()), engines::Api(app.clone())),
@@ -146,7 +161,7 @@ fn endpoint(
             costs::Api(app.clone()),
             budget::Api(app.clone()),
         ),
-        admin::apis(&app, &figures),
+        admin::apis(&app, &figures, &caches),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));
     let health = Arc::new(Health::new(app.clone(), figures, stop));
@@ -172,8 +187,8 @@ fn endpoint(
         .at("/openapi.json", document("application/json", openapi().to_string()))
         .at("/openapi.yaml", document("application/yaml", openapi::to_yaml(openapi::document())));
     let route = docs::routes(route).at("/*path", get(ui::ui)).at("/", get(ui::ui));
-    let limiter = Limiter::new(&app.config.server, app.request_rates.clone());
-    Ok(Edge { inner: route.map_to_response(), app, routes, keys, limiter, whole })
+    let limiter = Limiter::new(&app.config, app.request_rates.clone());
+    Ok(Edge { inner: route.map_to_response(), app, routes, caches, limiter, proxies, whole })
 }
 
 /// The description of the API, as OpenAPI 3.1.

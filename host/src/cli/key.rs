@@ -12,7 +12,6 @@ use crate::{
     },
 };
 use chrono::{DateTime, Days, Utc};
-use clap::ValueEnum;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
@@ -30,7 +29,7 @@ pub(super) struct CreateKey {
     #[arg(long)]
     workspace: Option<WorkspaceId>,
     #[arg(long, value_enum, default_value = "owner")]
-    role: RoleName,
+    role: Role,
     /// Also allow to operate the platform: workspaces of others, providers, queues.
     #[arg(long)]
     admin: bool,
@@ -39,16 +38,8 @@ pub(super) struct CreateKey {
     expires_in_days: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum RoleName {
-    Viewer,
-    Member,
-    Admin,
-    Owner,
-}
-
 /// The scope of whoever operates the platform.
-const ADMIN_SCOPE: &str = "admin:*";
+pub(super) const ADMIN_SCOPE: &str = "admin:*";
 
 impl KeyCommand {
     pub(super) async fn run(self, config: Config, json: bool) -> anyhow::Result<ExitCode> {
@@ -61,12 +52,6 @@ impl KeyCommand {
         } else {
             let synthetic = config.providers.mode.is_synthetic();
             first_workspace(&mut tx, synthetic, now).await?
-        };
-        let role = match role {
-            RoleName::Viewer => Role::Viewer,
-            RoleName::Member => Role::Member,
-            RoleName::Admin => Role::Admin,
-            RoleName::Owner => Role::Owner,
         };
         let expires_at = expires_in_days.and_then(|days| now.checked_add_days(Days::new(days)));
         let key = create(&mut tx, &workspace, name, role, admin, expires_at, now).await?;
@@ -115,6 +100,7 @@ pub(super) async fn create(
         secret_hash: key.hash().to_vec(),
         role,
         scopes: scopes.into(),
+        allowed_ips: None,
         expires_at,
         last_used_at: None,
         revoked_at: None,

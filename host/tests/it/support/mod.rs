@@ -68,6 +68,11 @@ impl Host {
         Self::start_in(ProviderMode::Replay, None).await
     }
 
+    /// A host with other settings.
+    pub(crate) async fn start_with(set: impl FnOnce(&mut Config)) -> Self {
+        Self::start_as(ProviderMode::Replay, set).await
+    }
+
     /// A host that would ask the vendors, had it their keys.
     pub(crate) async fn start_live() -> Self {
         Self::start_in(ProviderMode::Live, None).await
@@ -158,6 +163,7 @@ impl Host {
             secret_hash: key.hash().to_vec(),
             role,
             scopes: scopes.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+            allowed_ips: None,
             expires_at: None,
             last_used_at: None,
             revoked_at: None,
