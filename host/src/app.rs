@@ -2,10 +2,11 @@ use crate::{
     Clock,
     config::Config,
     identity::Tokens,
-    providers::{Providers, registry},
+    providers::{CredentialStore, Providers, registry},
     queue::Queue,
     redis::{RateLimits, Redis},
     store::Store,
+    vault::Vault,
 };
 use aiv_runtime::{Compiler, Limits, Runtime, RuntimeConfig};
 use anyhow::Context;
@@ -26,6 +27,8 @@ pub struct App {
     pub request_rates: RateLimits,
     /// Whose tokens are believed.
     pub tokens: Tokens,
+    /// What workspaces prove themselves to vendors with.
+    pub credentials: CredentialStore,
 }
 
 impl App {
@@ -37,14 +40,27 @@ impl App {
         let config = Arc::new(config);
         // A weak secret ends the start before anything is opened.
         let tokens = Tokens::new(&config.auth, &clock)?;
+        let vault = Vault::new(&config.auth)?;
         let store = open_store(&config).await?;
+        let credentials = CredentialStore::new(store.clone(), vault);
         let providers = Providers::new(Arc::clone(&config), clock.clone())?;
         registry::install_folder(&store, &runtime, &clock, &config.providers.plugin_dir).await?;
         registry::load(&store, &runtime, &providers).await?;
         let queue = Queue::new(config.workers.auto_throttle_enabled);
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
-        Ok(App { config, clock, store, queue, providers, runtime, redis, request_rates, tokens })
+        Ok(App {
+            config,
+            clock,
+            store,
+            queue,
+            providers,
+            runtime,
+            redis,
+            request_rates,
+            tokens,
+            credentials,
+        })
     }
 }
 
@@ -73,6 +89,7 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         }
         store.migrate().await.context("cannot bring the schema up to date")?;
     }
+    store.check_tenancy().await.context("row-level security")?;
     Ok(store)
 }
 

@@ -72,6 +72,21 @@ pub struct Server {
     #[config(env = "TRUSTED_PROXIES", default = [], parse_env = list)]
     pub trusted_proxies: Vec<String>,
 
+    /// Web pages that may speak to the API from a browser: origins such as `https://app.acme.com`,
+    /// separated by commas, or `*`. None may by default.
+    #[config(env = "CORS_ALLOWED_ORIGINS", default = [], parse_env = list)]
+    pub cors_allowed_origins: Vec<String>,
+
+    /// Let those pages send what the browser keeps for this host. The API needs none of it; with
+    /// `CORS_ALLOWED_ORIGINS=*` it is refused.
+    #[config(env = "CORS_ALLOW_CREDENTIALS", default = false)]
+    pub cors_allow_credentials: bool,
+
+    /// Tell browsers for so many seconds to come by TLS only (`Strict-Transport-Security`). Set it
+    /// where a proxy in front of the host speaks TLS; 0 says nothing.
+    #[config(env = "HSTS_SECONDS", default = 0)]
+    pub hsts_seconds: u32,
+
     /// How long a stopping process reports itself as not ready before it stops accepting, so that
     /// load balancers can take it out first.
     #[config(env = "SHUTDOWN_DELAY_SECONDS", default = 0)]
@@ -120,6 +135,12 @@ pub struct Auth {
     /// does not count.
     #[config(env = "JWKS_ALGORITHM")]
     pub jwks_algorithm: Option<String>,
+
+    /// Keys that seal the credentials of workspaces: `<id>:<32 bytes in base64>`, separated by
+    /// commas. The first one seals, all of them open; `aiv key rotate` seals anew with the first.
+    /// Without one, workspaces cannot store credentials.
+    #[config(env = "AIV_MASTER_KEYS")]
+    pub master_keys: Option<SecretString>,
 
     /// Credentials per minute that an address may get wrong before it is told to wait.
     #[config(env = "AUTH_FAILURES_PER_MINUTE", default = 60)]

@@ -23,6 +23,7 @@ pub mod redis;
 pub mod seed;
 pub mod store;
 pub mod telemetry;
+pub mod vault;
 
 pub use self::{
     app::App,

@@ -3,22 +3,26 @@
 //!
 //! One layer and not ten, because each of these needs to know the operation, and an error that
 //! passes through layers loses it.
-//! **Invariant:** every answer leaves through [`Edge::finish`], whatever happened.
+//! **Invariant:** every answer leaves through [`finish`], whatever happened.
 
 use super::{
     Problem,
     access::{self, Scope},
-    addresses::{ClientAddress, Proxies},
+    addresses::ClientAddress,
     auth::{self, Caches, Principal, Proof},
     compress::{self, Coding},
+    edge_settings::EdgeSettings,
     idempotency::{self, BodyDigest},
-    limit::{Allowance, Limiter, Payer},
+    limit::{Allowance, Payer},
     routes::{Found, Operation, Routes},
 };
 use crate::{
     App, Error,
+    ids::WorkspaceId,
+    store,
     telemetry::metrics::{self, RequestInFlight},
 };
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use poem::{
     Endpoint, Request, Response,
@@ -42,8 +46,7 @@ pub(super) struct Edge<E> {
     pub(super) app: App,
     pub(super) routes: Routes,
     pub(super) caches: Arc<Caches>,
-    pub(super) limiter: Limiter,
-    pub(super) proxies: Proxies,
+    pub(super) settings: Arc<ArcSwap<EdgeSettings>>,
     /// Serves more than the pages that say how the process is.
     pub(super) whole: bool,
 }
@@ -55,6 +58,8 @@ struct Trace {
     method: &'static str,
     route: &'static str,
     coding: Option<Coding>,
+    /// The web page that asks, if one does.
+    origin: Option<HeaderValue>,
     started: Instant,
 }
 
@@ -74,6 +79,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
                 Found::Nothing => page_label(&path),
             },
             coding: Coding::wanted(request.headers()),
+            origin: request.headers().get(header::ORIGIN).cloned(),
             path,
             started: Instant::now(),
         };
@@ -83,9 +89,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             workspace.id = tracing::field::Empty,
             principal = tracing::field::Empty
         );
+        let settings = self.settings.load_full();
         async {
             let mut allowance = None;
-            let answered = self.answer(request, &trace.id, found, &mut allowance);
+            let answered = self.answer(request, &settings, &trace.id, found, &mut allowance);
             let answered = AssertUnwindSafe(answered).catch_unwind();
             let outcome = match tokio::time::timeout(PATIENCE, answered).await {
                 Ok(Ok(outcome)) => outcome,
@@ -96,7 +103,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
                     Err(Problem::unavailable(detail, Duration::from_secs(5)))
                 }
             };
-            Ok(self.finish(outcome, trace, allowance).await)
+            Ok(finish(outcome, &settings, trace, allowance).await)
         }
         .instrument(span)
         .await
@@ -107,18 +114,22 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     async fn answer(
         &self,
         mut request: Request,
+        settings: &EdgeSettings,
         request_id: &str,
         found: Found<'_>,
         allowance: &mut Option<Allowance>,
     ) -> Result<Response, Problem> {
         let mut path_names: &[String] = &[];
         let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
-        request.set_data(ClientAddress(self.proxies.client(peer, request.headers())));
+        request.set_data(ClientAddress(settings.proxies.client(peer, request.headers())));
         if !self.whole && !HEALTH.contains(&request.uri().path()) {
             return Err(Problem::not_found());
         }
         if is_api(request.uri().path()) {
-            self.admit(&mut request, request_id, allowance).await?;
+            if let Some(answer) = settings.cors.preflight(request.method(), request.headers()) {
+                return Ok(answer);
+            }
+            self.admit(&mut request, settings, request_id, allowance).await?;
             let operation = match found {
                 Found::Operation(operation) => operation,
                 Found::OtherMethods(_, allow) => return Err(Problem::method_not_allowed(&allow)),
@@ -127,6 +138,10 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
             authorise(&request, operation)?;
             self.read_body(&mut request).await?;
             path_names = &operation.path_names;
+            if let Some(workspace) = confined(&request, operation) {
+                let answered = store::as_tenant(workspace, self.inner.call(request));
+                return answered.await.map_err(|error| Problem::of(error, path_names));
+            }
         } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Problem::method_not_allowed("GET, HEAD"));
         }
@@ -137,6 +152,7 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     async fn admit(
         &self,
         request: &mut Request,
+        settings: &EdgeSettings,
         request_id: &str,
         allowance: &mut Option<Allowance>,
     ) -> Result<(), Problem> {
@@ -155,7 +171,7 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
             Err(problem) if problem.status.is_client_error() => Payer::Guesser(address),
             Err(_) => Payer::Address(address),
         };
-        let (state, taken) = self.limiter.take(payer).await;
+        let (state, taken) = settings.limiter.take(payer).await;
         *allowance = Some(state);
         taken?;
         let Some(Proof { person, caller }) = proof? else { return Ok(()) };
@@ -200,29 +216,35 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         request.set_body(body);
         Ok(())
     }
+}
 
-    async fn finish(
-        &self,
-        outcome: Result<Response, Problem>,
-        trace: Trace,
-        allowance: Option<Allowance>,
-    ) -> Response {
-        let mut response = match outcome {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(&trace.id, &trace.path),
-        };
-        if let Some(allowance) = allowance {
-            allowance.write(response.headers_mut());
-        }
-        secure(response.headers_mut(), is_api(&trace.path));
-        if let Ok(id) = HeaderValue::from_str(&trace.id) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        let response = compress::compress(response, trace.coding).await;
-        let status = response.status().as_u16();
-        metrics::http_request(trace.method, trace.route, status, trace.started);
-        response
+async fn finish(
+    outcome: Result<Response, Problem>,
+    settings: &EdgeSettings,
+    trace: Trace,
+    allowance: Option<Allowance>,
+) -> Response {
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(&trace.id, &trace.path),
+    };
+    if let Some(allowance) = allowance {
+        allowance.write(response.headers_mut());
     }
+    secure(response.headers_mut(), is_api(&trace.path));
+    if let Some(hsts) = &settings.hsts {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    if is_api(&trace.path) {
+        settings.cors.write(trace.origin.as_ref(), response.headers_mut());
+    }
+    if let Ok(id) = HeaderValue::from_str(&trace.id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let response = compress::compress(response, trace.coding).await;
+    let status = response.status().as_u16();
+    metrics::http_request(trace.method, trace.route, status, trace.started);
+    response
 }
 
 /// Why somebody who proved to be calling works in no workspace yet.
@@ -253,6 +275,14 @@ fn authorise(request: &Request, operation: &Operation) -> Result<(), Problem> {
 
 fn nobody() -> Problem {
     Problem::unauthenticated("send an API key or a token as `Authorization: Bearer …`")
+}
+
+/// The workspace outside of which the handler has no business: of all callers but operators, and
+/// of people who are not at work in one.
+fn confined(request: &Request, operation: &Operation) -> Option<WorkspaceId> {
+    let caller = request.data::<auth::Caller>()?;
+    let within = !matches!(operation.rule.scope, Scope::Account | Scope::Platform);
+    (within && !caller.is_platform()).then_some(caller.workspace)
 }
 
 /// Our own id, or the caller's when it cannot break a log line.

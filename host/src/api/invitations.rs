@@ -223,11 +223,7 @@ impl Api {
         let (workspace, role) = (invitation.workspace_id, invitation.role);
         members::insert(&mut tx, workspace, user.id, role, now).await?;
         let workspace = workspaces::find(&mut tx, workspace).await?;
-        let actor = audit_logs::Actor {
-            workspace: Some(workspace.id),
-            name: format!("user:{}", user.id),
-            request_id: None,
-        };
+        let actor = person.actor(Some(user.id), Some(workspace.id));
         let what = json!({"role": role});
         audit_logs::note(&mut tx, &actor, "invitation.accept", invitation.id, what, now).await?;
         tx.commit().await?;

@@ -79,11 +79,7 @@ impl Api {
         let (issuer, subject) = (&*person.issuer, &*person.subject);
         let mut tx = self.app.store.begin().await?;
         let row = revocations::save(&mut tx, issuer, RevocationKind::Subject, subject, now).await?;
-        let name = match person.user {
-            Some(user) => format!("user:{user}"),
-            None => format!("subject:{subject}"),
-        };
-        let actor = audit_logs::Actor { workspace: None, name, request_id: None };
+        let actor = person.actor(person.user, None);
         let what = json!({"issuer": issuer, "kind": row.kind});
         audit_logs::note(&mut tx, &actor, "session.revoke", row.id, what, now).await?;
         tx.commit().await?;

@@ -4,10 +4,9 @@
 //! It holds no SQL and no rule that a job would also need.
 //! **Invariant:** nothing outside this folder knows poem.
 
-use self::{
-    addresses::Proxies, auth::Caches, edge::Edge, health::Health, limit::Limiter, routes::Routes,
-};
+use self::{auth::Caches, edge::Edge, edge_settings::EdgeSettings, health::Health, routes::Routes};
 use crate::{App, telemetry};
+use arc_swap::ArcSwap;
 use poem::{
     Endpoint, EndpointExt, Response, Route,
     endpoint::{make, make_sync},
@@ -24,9 +23,11 @@ mod admin;
 mod auth;
 mod body;
 mod compress;
+mod cors;
 mod created;
 mod docs;
 mod edge;
+mod edge_settings;
 mod etag;
 mod health;
 mod idempotency;
@@ -49,6 +50,8 @@ mod brands;
 mod budget;
 mod citations;
 mod costs;
+mod credentials;
+mod engine_test;
 mod engines;
 mod estimate;
 mod invitations;
@@ -79,7 +82,7 @@ type Apis = (
     (whoami::Api, me::Api, workspaces::Api, api_keys::Api, audit_log::Api),
     (members::Api, invitations::Api),
     (brands::Api, prompts::Api),
-    (providers::Api, engines::Api),
+    (providers::Api, engines::Api, credentials::Api, engine_test::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api),
     (metrics::Api, citations::Api, costs::Api, budget::Api),
     admin::Apis,
@@ -133,7 +136,8 @@ fn endpoint(
     telemetry::metrics::install();
     let routes = Routes::read(openapi::document())?;
     let caches = Arc::new(Caches::default());
-    let proxies = Proxies::new(&app.config.server.trusted_proxies)?;
+    let settings = EdgeSettings::new(&app.config, app.request_rates.clone())?;
+    let settings = Arc::new(ArcSwap::from_pointee(settings));
     let figures = Arc::new(admin::Figures::default());
     let apis: Apis = (
         (
@@ -148,7 +152,12 @@ fn endpoint(
             invitations::Api { app: app.clone(), caches: caches.clone() },
         ),
         (brands::Api(app.clone()), prompts::Api(app.clone())),
-        (providers::Api(app.clone()), engines::Api(app.clone())),
+        (
+            providers::Api(app.clone()),
+            engines::Api(app.clone()),
+            credentials::Api(app.clone()),
+            engine_test::Api(app.clone()),
+        ),
         (
             batches::Api(app.clone()),
             schedules::Api(app.clone()),
@@ -161,7 +170,7 @@ fn endpoint(
             costs::Api(app.clone()),
             budget::Api(app.clone()),
         ),
-        admin::apis(&app, &figures, &caches),
+        admin::apis(&app, &figures, &caches, &settings),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));
     let health = Arc::new(Health::new(app.clone(), figures, stop));
@@ -187,8 +196,7 @@ fn endpoint(
         .at("/openapi.json", document("application/json", openapi().to_string()))
         .at("/openapi.yaml", document("application/yaml", openapi::to_yaml(openapi::document())));
     let route = docs::routes(route).at("/*path", get(ui::ui)).at("/", get(ui::ui));
-    let limiter = Limiter::new(&app.config, app.request_rates.clone());
-    Ok(Edge { inner: route.map_to_response(), app, routes, caches, limiter, proxies, whole })
+    Ok(Edge { inner: route.map_to_response(), app, routes, caches, settings, whole })
 }
 
 /// The description of the API, as OpenAPI 3.1.

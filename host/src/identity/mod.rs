@@ -17,6 +17,7 @@ pub use self::{
 
 use crate::{Clock, config, ids::WorkspaceId, providers::egress::Egress};
 use anyhow::{Context, ensure};
+use arc_swap::ArcSwap;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
@@ -35,7 +36,7 @@ pub struct Tokens(Arc<Inner>);
 
 struct Inner {
     clock: Clock,
-    issuers: Vec<Issuer>,
+    issuers: ArcSwap<Vec<Issuer>>,
 }
 
 /// Somebody whose tokens are believed.
@@ -120,14 +121,7 @@ impl Tokens {
     /// # Errors
     /// When a setting is missing, contradicts another, or a secret is too weak to be one.
     pub fn new(settings: &config::Auth, clock: &Clock) -> anyhow::Result<Self> {
-        let source = match &settings.jwks_url {
-            Some(url) => {
-                ensure!(url.scheme() == "https", "JWKS_URL must begin with https://");
-                Some(Arc::new(EgressKeys::new(Egress::guarded()?, url.clone())) as Arc<_>)
-            }
-            None => None,
-        };
-        Self::with(settings, clock, source)
+        Self::with(settings, clock, published(settings)?)
     }
 
     /// As [`Tokens::new`], with another way to the identity provider's keys.
@@ -136,60 +130,34 @@ impl Tokens {
         clock: &Clock,
         source: Option<Arc<dyn KeySource>>,
     ) -> anyhow::Result<Self> {
-        let mut issuers = Vec::new();
-        let secrets = shared::secrets(settings)?;
-        if !secrets.is_empty() {
-            let keys = secrets
-                .iter()
-                .map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()));
-            issuers.push(Issuer {
-                name: settings.jwt_issuer.clone(),
-                validation: validation(
-                    Algorithm::HS256,
-                    &settings.jwt_issuer,
-                    &settings.jwt_audience,
-                ),
-                keys: Keys::Shared(keys.collect()),
-            });
-        }
-        if let Some(source) = source {
-            let needed = "JWKS_URL needs JWKS_ISSUER, JWKS_AUDIENCE and JWKS_ALGORITHM";
-            let issuer = settings.jwks_issuer.as_deref().context(needed)?;
-            let audience = settings.jwks_audience.as_deref().context(needed)?;
-            let algorithm = match settings.jwks_algorithm.as_deref().context(needed)? {
-                "RS256" => Algorithm::RS256,
-                "ES256" => Algorithm::ES256,
-                "EdDSA" => Algorithm::EdDSA,
-                other => anyhow::bail!("JWKS_ALGORITHM is {other:?}: use RS256, ES256 or EdDSA"),
-            };
-            ensure!(!issuer.is_empty() && !audience.is_empty(), needed);
-            ensure!(
-                issuers.iter().all(|own| own.name != issuer),
-                "JWT_ISSUER and JWKS_ISSUER must differ: a token's issuer says how it is verified"
-            );
-            issuers.push(Issuer {
-                name: issuer.to_owned(),
-                validation: validation(algorithm, issuer, audience),
-                keys: Keys::Published(KeySet::new(source, algorithm, clock.clone())),
-            });
-        }
+        let issuers = ArcSwap::from_pointee(issuers(settings, clock, source)?);
         Ok(Tokens(Arc::new(Inner { clock: clock.clone(), issuers })))
+    }
+
+    /// Goes by other settings from now on; when those are wrong, by the same as before.
+    ///
+    /// # Errors
+    /// As [`Tokens::new`].
+    pub fn reload(&self, settings: &config::Auth) -> anyhow::Result<()> {
+        let issuers = issuers(settings, &self.0.clock, published(settings)?)?;
+        self.0.issuers.store(Arc::new(issuers));
+        Ok(())
     }
 
     /// Whether any token can be valid here.
     pub fn are_accepted(&self) -> bool {
-        !self.0.issuers.is_empty()
+        !self.0.issuers.load().is_empty()
     }
 
     /// The issuer that `aiv token` and this installation's secret speak for.
-    pub fn own_issuer(&self) -> Option<&str> {
+    pub fn own_issuer(&self) -> Option<String> {
         let own = |issuer: &&Issuer| matches!(issuer.keys, Keys::Shared(_));
-        self.0.issuers.iter().find(own).map(|issuer| issuer.name.as_str())
+        self.0.issuers.load().iter().find(own).map(|issuer| issuer.name.clone())
     }
 
     /// All issuers.
-    pub fn issuers(&self) -> impl Iterator<Item = &str> {
-        self.0.issuers.iter().map(|issuer| issuer.name.as_str())
+    pub fn issuers(&self) -> Vec<String> {
+        self.0.issuers.load().iter().map(|issuer| issuer.name.clone()).collect()
     }
 
     /// What a token says, if it is to be believed.
@@ -208,7 +176,8 @@ impl Tokens {
         let header: Header = part(header).ok_or(Invalid("unreadable header"))?;
         let Unverified { iss } = part(claims).ok_or(Invalid("unreadable claims"))?;
         let known = |issuer: &&Issuer| issuer.name == iss;
-        let issuer = self.0.issuers.iter().find(known).ok_or(Invalid("unknown issuer"))?;
+        let issuers = self.0.issuers.load_full();
+        let issuer = issuers.iter().find(known).ok_or(Invalid("unknown issuer"))?;
         if header.crit.is_some() {
             return Err(Invalid("critical extension"));
         }
@@ -269,6 +238,55 @@ impl Issuer {
         }
         Ok(claims)
     }
+}
+
+/// Where the identity provider publishes its keys, if there is one.
+fn published(settings: &config::Auth) -> anyhow::Result<Option<Arc<dyn KeySource>>> {
+    let Some(url) = &settings.jwks_url else { return Ok(None) };
+    ensure!(url.scheme() == "https", "JWKS_URL must begin with https://");
+    Ok(Some(Arc::new(EgressKeys::new(Egress::guarded()?, url.clone()))))
+}
+
+/// Everybody whose tokens are believed by these settings.
+fn issuers(
+    settings: &config::Auth,
+    clock: &Clock,
+    source: Option<Arc<dyn KeySource>>,
+) -> anyhow::Result<Vec<Issuer>> {
+    let mut issuers = Vec::new();
+    let secrets = shared::secrets(settings)?;
+    if !secrets.is_empty() {
+        let keys = secrets
+            .iter()
+            .map(|secret| DecodingKey::from_secret(secret.expose_secret().as_bytes()));
+        issuers.push(Issuer {
+            name: settings.jwt_issuer.clone(),
+            validation: validation(Algorithm::HS256, &settings.jwt_issuer, &settings.jwt_audience),
+            keys: Keys::Shared(keys.collect()),
+        });
+    }
+    if let Some(source) = source {
+        let needed = "JWKS_URL needs JWKS_ISSUER, JWKS_AUDIENCE and JWKS_ALGORITHM";
+        let issuer = settings.jwks_issuer.as_deref().context(needed)?;
+        let audience = settings.jwks_audience.as_deref().context(needed)?;
+        let algorithm = match settings.jwks_algorithm.as_deref().context(needed)? {
+            "RS256" => Algorithm::RS256,
+            "ES256" => Algorithm::ES256,
+            "EdDSA" => Algorithm::EdDSA,
+            other => anyhow::bail!("JWKS_ALGORITHM is {other:?}: use RS256, ES256 or EdDSA"),
+        };
+        ensure!(!issuer.is_empty() && !audience.is_empty(), needed);
+        ensure!(
+            issuers.iter().all(|own| own.name != issuer),
+            "JWT_ISSUER and JWKS_ISSUER must differ: a token's issuer says how it is verified"
+        );
+        issuers.push(Issuer {
+            name: issuer.to_owned(),
+            validation: validation(algorithm, issuer, audience),
+            keys: Keys::Published(KeySet::new(source, algorithm, clock.clone())),
+        });
+    }
+    Ok(issuers)
 }
 
 /// What the library checks. Times are held against [`Clock`] and not the system's.

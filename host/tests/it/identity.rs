@@ -4,8 +4,9 @@ use crate::support::{Answer, Host};
 use aiv::{
     Clock,
     config::{Auth, Config},
-    identity::{self, Fetched, KeySource, NewToken, Rejection, Tokens},
+    identity::{self, EgressKeys, Fetched, KeySource, NewToken, Rejection, Tokens},
     ids::WorkspaceId,
+    providers::egress::Egress,
     store::{api_keys::Role, members, users},
 };
 use aws_lc_rs::{
@@ -265,6 +266,30 @@ async fn requests_that_come_together_ask_the_provider_once() {
     let results = futures_util::future::join_all(all).await;
     assert!(results.iter().all(Result::is_ok));
     assert_eq!(idp.asked(), 1);
+}
+
+/// Keys are fetched by the same guarded way as everything else.
+#[tokio::test]
+async fn keys_are_never_fetched_from_inside() {
+    let canary = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = canary.local_addr().unwrap().port();
+    for url in [
+        format!("https://127.0.0.1:{port}/keys"),
+        format!("https://localhost:{port}/keys"),
+        format!("https://[::1]:{port}/keys"),
+        format!("https://[::ffff:127.0.0.1]:{port}/keys"),
+        format!("https://2130706433:{port}/keys"),
+        "https://localhost/keys".into(),
+        "https://169.254.169.254/latest/meta-data".into(),
+        "https://10.0.0.1/keys".into(),
+        "https://user:secret@127.0.0.1/keys".into(),
+    ] {
+        let keys = EgressKeys::new(Egress::guarded().unwrap(), url.parse().unwrap());
+        let error = keys.fetch().await.unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+    }
+    let quiet = tokio::time::timeout(std::time::Duration::from_millis(50), canary.accept());
+    assert!(quiet.await.is_err(), "somebody connected");
 }
 
 /// A host that believes tokens, and one for `subject` in its workspace.

@@ -2,10 +2,15 @@
 //!
 //! **Invariant:** every deed goes through `jobs::operate`, which tells the audit log of it.
 
-use super::{Accepted, Body, Caller, Paging, Problem, Tag, auth::Caches, page, types};
+use super::{
+    Accepted, Body, Caller, Paging, Problem, Tag, auth::Caches, edge_settings::EdgeSettings, page,
+    types,
+};
 use crate::App;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 
+mod config;
 mod figures;
 mod jobs;
 mod lanes;
@@ -18,9 +23,14 @@ pub(super) use self::figures::Figures;
 
 /// Every resource of operators, in the order of the document.
 pub(super) type Apis =
-    (system::Api, queues::Api, lanes::Api, jobs::Api, workers::Api, revocations::Api);
+    (system::Api, queues::Api, lanes::Api, jobs::Api, workers::Api, revocations::Api, config::Api);
 
-pub(super) fn apis(app: &App, figures: &Arc<Figures>, caches: &Arc<Caches>) -> Apis {
+pub(super) fn apis(
+    app: &App,
+    figures: &Arc<Figures>,
+    caches: &Arc<Caches>,
+    settings: &Arc<ArcSwap<EdgeSettings>>,
+) -> Apis {
     let operator = || Operator { app: app.clone(), figures: Arc::clone(figures) };
     (
         system::Api::new(operator()),
@@ -29,6 +39,7 @@ pub(super) fn apis(app: &App, figures: &Arc<Figures>, caches: &Arc<Caches>) -> A
         jobs::Api(operator()),
         workers::Api(operator()),
         revocations::Api { operator: operator(), caches: Arc::clone(caches) },
+        config::Api { operator: operator(), settings: Arc::clone(settings) },
     )
 }
 

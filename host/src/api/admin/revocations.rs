@@ -72,10 +72,10 @@ impl Api {
                 return Err(Error::invalid("", detail).into());
             }
         };
-        let issuer = issuer.or_else(|| app.tokens.own_issuer().map(str::to_owned));
-        let known = issuer.filter(|issuer| app.tokens.issuers().any(|known| known == issuer));
+        let issuer = issuer.or_else(|| app.tokens.own_issuer());
+        let issuers = app.tokens.issuers();
+        let known = issuer.filter(|issuer| issuers.contains(issuer));
         let issuer = known.ok_or_else(|| {
-            let issuers: Vec<_> = app.tokens.issuers().collect();
             let there = if issuers.is_empty() { "none".into() } else { issuers.join(", ") };
             Error::invalid("/issuer", format!("must be an issuer that is believed here: {there}"))
         })?;

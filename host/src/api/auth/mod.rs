@@ -98,6 +98,8 @@ pub(crate) struct Person {
     pub(crate) user: Option<UserId>,
     pub(crate) memberships: Arc<[Membership]>,
     pub(crate) expires_at: DateTime<Utc>,
+    /// Of the request they make.
+    request_id: Arc<str>,
     scopes: Arc<[String]>,
     /// The workspace that the token is limited to.
     workspace: Option<WorkspaceId>,
@@ -151,7 +153,9 @@ pub(super) async fn authenticate(
         (Some(key), None) => choose_workspace(app, key, wanted).await,
         (None, Some(person)) => person.act_in(app, wanted).await,
     };
-    let caller = caller.map(|caller| Caller { request_id: request_id.into(), ..caller });
+    let request_id: Arc<str> = request_id.into();
+    let person = person.map(|person| Person { request_id: Arc::clone(&request_id), ..person });
+    let caller = caller.map(|caller| Caller { request_id, ..caller });
     Ok(Some(Proof { person, caller }))
 }
 

@@ -5,8 +5,8 @@ use crate::{
     App, Error,
     api::{Problem, access},
     identity::{Claims, Rejection},
-    ids::WorkspaceId,
-    store::{api_keys::Role, members, revocations, users},
+    ids::{UserId, WorkspaceId},
+    store::{api_keys::Role, audit_logs::Actor, members, revocations, users},
 };
 use sha2::{Digest, Sha256};
 use std::{
@@ -91,6 +91,7 @@ async fn read(app: &App, claims: &Claims) -> crate::Result<Option<Person>> {
         user,
         memberships: memberships.into(),
         expires_at: claims.expires_at,
+        request_id: Arc::default(),
         scopes: claims.scopes.iter().filter(counts).cloned().collect(),
         workspace: claims.workspace,
     }))
@@ -100,6 +101,15 @@ impl Person {
     /// How they are called where a name is wanted.
     pub(crate) fn display_name(&self) -> Arc<str> {
         self.name.as_ref().or(self.email.as_ref()).unwrap_or(&self.subject).clone()
+    }
+
+    /// As the author of a change that concerns them, and a workspace perhaps.
+    pub(crate) fn actor(&self, user: Option<UserId>, workspace: Option<WorkspaceId>) -> Actor {
+        let name = match user {
+            Some(user) => format!("user:{user}"),
+            None => format!("subject:{}", self.subject),
+        };
+        Actor { workspace, name, request_id: Some(self.request_id.to_string()) }
     }
 
     /// The person at work in the workspace that the token or the request names, or in their only

@@ -10,7 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 22] {
+fn all() -> [(&'static str, Value); 24] {
     [
         (
             "NewWorkspace",
@@ -47,6 +47,8 @@ fn all() -> [(&'static str, Value); 22] {
             "NewEngine",
             json!({"enabled": true, "surface": "answer", "country": "US", "config": {}, "concurrency": 16}),
         ),
+        ("NewCredential", json!({"value": "pplx-0000000000000000"})),
+        ("EngineTest", json!({"query": "What is the best CRM for a small agency?"})),
         ("NewPlatformBudget", json!({"limit_micros": 100_000_000})),
         (
             "NewThrottle",
