@@ -1,30 +1,26 @@
 //! Tokens of people: which are believed, which are not, and where they lead.
 
-use crate::support::{Answer, Host};
+use crate::support::{
+    Answer, Host,
+    idp::{IDP, Idp, idp_claims},
+    process::{aiv, json as output, text},
+};
 use aiv::{
     Clock,
     config::{Auth, Config},
-    identity::{self, EgressKeys, Fetched, KeySource, NewToken, Rejection, Tokens},
+    identity::{self, EgressKeys, KeySource, NewToken, Rejection, Tokens},
     ids::WorkspaceId,
     providers::egress::Egress,
-    store::{api_keys::Role, members, users},
-};
-use aws_lc_rs::{
-    encoding::{AsDer, Pkcs8V1Der},
-    rsa, signature,
+    store::{api_keys::Role, members, revocations, users},
 };
 use chrono::{DateTime, TimeDelta, Utc};
-use futures_util::future::BoxFuture;
-use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk};
+use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const PREVIOUS: &str = "fedcba9876543210fedcba9876543210";
-const IDP: &str = "https://idp.example";
 
 fn settings() -> Auth {
     let mut auth = Config::defaults().unwrap().auth;
@@ -444,101 +440,41 @@ async fn tokens_are_revoked_by_subject_and_by_id() {
     assert_eq!(ask().await, 401);
 }
 
-/// An identity provider: one key, and whatever it is told to answer.
-struct Idp {
-    algorithm: Algorithm,
-    key: Mutex<(String, EncodingKey)>,
-    answer: Mutex<Option<String>>,
-    asked: AtomicUsize,
-}
-
-fn idp_claims(now: DateTime<Utc>) -> Value {
-    let now = now.timestamp();
-    json!({"iss": IDP, "aud": "aiv-api", "sub": "ada", "iat": now, "exp": now + 600})
-}
-
-fn new_key(algorithm: Algorithm) -> EncodingKey {
-    let rng = aws_lc_rs::rand::SystemRandom::new();
-    match algorithm {
-        Algorithm::RS256 => {
-            let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).unwrap();
-            let der = AsDer::<Pkcs8V1Der>::as_der(&pair).unwrap();
-            // PKCS#1 is what PKCS#8 holds behind a head of this length.
-            EncodingKey::from_rsa_der(&der.as_ref()[26..])
-        }
-        Algorithm::ES256 => {
-            let kind = &signature::ECDSA_P256_SHA256_FIXED_SIGNING;
-            let document = signature::EcdsaKeyPair::generate_pkcs8(kind, &rng).unwrap();
-            EncodingKey::from_ec_der(document.as_ref())
-        }
-        _ => {
-            let document = signature::Ed25519KeyPair::generate_pkcs8v1(&rng).unwrap();
-            EncodingKey::from_ed_der(document.as_ref())
-        }
+#[tokio::test]
+async fn the_terminal_makes_and_revokes_tokens() {
+    let host = believing().await;
+    let files = tempfile::tempdir().unwrap();
+    let command = |secret: Option<&str>, args: &[&str]| {
+        let mut command = aiv(files.path());
+        command
+            .args(args)
+            .args(["--json"])
+            .env("DATABASE_URL", host.app.config.database.url.expose_secret())
+            .envs(secret.map(|secret| ("JWT_SECRET", secret)));
+        command
+    };
+    let create = ["token", "create", "--subject", "ada", "--role", "admin"];
+    for secret in [None, Some("changeme")] {
+        let refused = command(secret, &create).output().unwrap();
+        assert!(!refused.status.success(), "{}", text(&refused));
+        assert!(text(&refused).contains("JWT_SECRET"), "{}", text(&refused));
     }
-}
+    let made = output(&mut command(Some(SECRET), &create));
+    let mut auth = settings();
+    auth.jwt_secret_previous = None;
+    let tokens = Tokens::new(&auth, &Clock::default()).unwrap();
+    let claims = tokens.verify(made["token"].as_str().unwrap()).await.unwrap();
+    assert_eq!((claims.subject.as_str(), claims.workspace), ("ada", Some(host.workspace.id)));
+    assert_eq!(claims.scopes, [""; 0]);
+    let mut conn = host.app.store.read().await.unwrap();
+    let user = users::find_by_subject(&mut conn, "aiv", "ada").await.unwrap().unwrap();
+    let member = members::find(&mut conn, host.workspace.id, user.id).await.unwrap();
+    assert_eq!(member.role, Role::Admin);
+    drop(conn);
 
-impl Idp {
-    fn new(algorithm: Algorithm) -> Arc<Self> {
-        let idp = Idp {
-            algorithm,
-            key: Mutex::new(("k0".into(), new_key(algorithm))),
-            answer: Mutex::default(),
-            asked: AtomicUsize::new(0),
-        };
-        idp.publish();
-        Arc::new(idp)
-    }
-
-    /// Answers with its present key from now on, beside two that are not for signatures.
-    fn publish(&self) {
-        let mut encrypts = serde_json::to_value(self.jwk()).unwrap();
-        encrypts["use"] = json!("enc");
-        encrypts["kid"] = json!("enc");
-        let strange = json!({"kty": "unheard of", "kid": "strange"});
-        self.answer(Some(json!({"keys": [strange, encrypts, self.jwk()]}).to_string()));
-    }
-
-    fn rotate(&self) {
-        let id = format!("k{}", self.asked() + 1);
-        *self.key.lock().unwrap() = (id, new_key(self.algorithm));
-        self.publish();
-    }
-
-    fn answer(&self, answer: Option<String>) {
-        *self.answer.lock().unwrap() = answer;
-    }
-
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::Relaxed)
-    }
-
-    fn jwk(&self) -> Jwk {
-        let key = self.key.lock().unwrap();
-        let mut jwk = Jwk::from_encoding_key(&key.1, self.algorithm).unwrap();
-        jwk.common.key_id = Some(key.0.clone());
-        jwk
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let id = self.key.lock().unwrap().0.clone();
-        self.sign_as(&id, claims)
-    }
-
-    fn sign_as(&self, id: &str, claims: &Value) -> String {
-        let header = Header { kid: Some(id.into()), ..Header::new(self.algorithm) };
-        jsonwebtoken::encode(&header, claims, &self.key.lock().unwrap().1).unwrap()
-    }
-}
-
-impl KeySource for Idp {
-    fn fetch(&self) -> BoxFuture<'_, anyhow::Result<Fetched>> {
-        Box::pin(async move {
-            self.asked.fetch_add(1, Ordering::Relaxed);
-            tokio::task::yield_now().await;
-            let answer = self.answer.lock().unwrap().clone();
-            let body = answer.ok_or_else(|| anyhow::anyhow!("away"))?.into_bytes();
-            Ok(Fetched { body, max_age: Some(TimeDelta::hours(1)) })
-        })
-    }
+    output(&mut command(Some(SECRET), &["token", "revoke", "--subject", "ada"]));
+    let (id, issued_at) = (claims.token_id.as_deref(), claims.issued_at);
+    let mut conn = host.app.store.read().await.unwrap();
+    assert!(revocations::is_revoked(&mut conn, "aiv", "ada", id, issued_at).await.unwrap());
+    assert!(!revocations::is_revoked(&mut conn, "aiv", "bob", None, issued_at).await.unwrap());
 }

@@ -36,6 +36,7 @@ use std::{
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) mod idp;
 pub(crate) mod process;
 pub(crate) mod server;
 
