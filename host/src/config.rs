@@ -399,6 +399,7 @@ impl Config {
 }
 
 /// Values separated by commas; empty ones are none.
+#[expect(clippy::unnecessary_wraps, reason = "what reads a setting may fail")]
 fn list(text: &str) -> Result<Vec<String>, std::convert::Infallible> {
     let values = text.split(',').map(str::trim).filter(|value| !value.is_empty());
     Ok(values.map(str::to_owned).collect())

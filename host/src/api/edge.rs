@@ -167,9 +167,8 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
                 Principal::Key(id) => Payer::Key(id),
                 Principal::User(_) => Payer::Address(address),
             },
-            Ok(Some(_) | None) => Payer::Address(address),
             Err(problem) if problem.status.is_client_error() => Payer::Guesser(address),
-            Err(_) => Payer::Address(address),
+            Ok(_) | Err(_) => Payer::Address(address),
         };
         let (state, taken) = settings.limiter.take(payer).await;
         *allowance = Some(state);
@@ -185,8 +184,10 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
                 span.record("principal", caller.label());
                 request.set_data(caller);
             }
-            Err(problem) => request.set_data(Unplaced(problem)),
-        };
+            Err(problem) => {
+                request.set_data(Unplaced(problem));
+            }
+        }
         Ok(())
     }
 

@@ -109,7 +109,10 @@ fn values(
 /// The secrets of the last call to each provider. Looking for credentials in answers needs an
 /// automaton, which costs more to build than a call may cost; it is built when a credential changes.
 #[derive(Default)]
-pub(super) struct KeptSecrets(Mutex<HashMap<(Option<WorkspaceId>, String), Arc<Secrets>>>);
+pub(super) struct KeptSecrets(Mutex<HashMap<SecretsKey, Arc<Secrets>>>);
+
+/// Whose secrets (a workspace's own, else the installation's), and for which provider.
+type SecretsKey = (Option<WorkspaceId>, String);
 
 /// Workspaces with credentials of their own, times their providers, that are kept at once.
 const KEPT: usize = 10_000;
