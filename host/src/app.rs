@@ -1,10 +1,12 @@
 use crate::{
     Clock,
     config::Config,
-    providers::{Providers, registry},
+    identity::Tokens,
+    providers::{CredentialStore, Providers, registry},
     queue::Queue,
     redis::{RateLimits, Redis},
     store::Store,
+    vault::Vault,
 };
 use aiv_runtime::{Compiler, Limits, Runtime, RuntimeConfig};
 use anyhow::Context;
@@ -23,6 +25,10 @@ pub struct App {
     pub redis: Option<Redis>,
     /// How often callers of the API may call.
     pub request_rates: RateLimits,
+    /// Whose tokens are believed.
+    pub tokens: Tokens,
+    /// What workspaces prove themselves to vendors with.
+    pub credentials: CredentialStore,
 }
 
 impl App {
@@ -32,14 +38,29 @@ impl App {
     /// Fails when the schema is not current and may not be brought up to date here.
     pub async fn open(config: Config, clock: Clock, runtime: Arc<Runtime>) -> anyhow::Result<Self> {
         let config = Arc::new(config);
+        // A weak secret ends the start before anything is opened.
+        let tokens = Tokens::new(&config.auth, &clock)?;
+        let vault = Vault::new(&config.auth)?;
         let store = open_store(&config).await?;
+        let credentials = CredentialStore::new(store.clone(), vault);
         let providers = Providers::new(Arc::clone(&config), clock.clone())?;
         registry::install_folder(&store, &runtime, &clock, &config.providers.plugin_dir).await?;
         registry::load(&store, &runtime, &providers).await?;
         let queue = Queue::new(config.workers.auto_throttle_enabled);
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
-        Ok(App { config, clock, store, queue, providers, runtime, redis, request_rates })
+        Ok(App {
+            config,
+            clock,
+            store,
+            queue,
+            providers,
+            runtime,
+            redis,
+            request_rates,
+            tokens,
+            credentials,
+        })
     }
 }
 
@@ -68,6 +89,7 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         }
         store.migrate().await.context("cannot bring the schema up to date")?;
     }
+    store.check_tenancy().await.context("row-level security")?;
     Ok(store)
 }
 

@@ -24,6 +24,8 @@ pub struct Config {
     #[config(nested)]
     pub server: Server,
     #[config(nested)]
+    pub auth: Auth,
+    #[config(nested)]
     pub database: Database,
     #[config(nested)]
     pub redis: Redis,
@@ -65,6 +67,26 @@ pub struct Server {
     #[config(env = "RATE_LIMIT_BURST", default = 200)]
     pub rate_limit_burst: std::num::NonZeroU32,
 
+    /// Proxies whose `X-Forwarded-For` is believed, as addresses or networks (`10.0.0.0/8`)
+    /// separated by commas. Nobody else's is.
+    #[config(env = "TRUSTED_PROXIES", default = [], parse_env = list)]
+    pub trusted_proxies: Vec<String>,
+
+    /// Web pages that may speak to the API from a browser: origins such as `https://app.acme.com`,
+    /// separated by commas, or `*`. None may by default.
+    #[config(env = "CORS_ALLOWED_ORIGINS", default = [], parse_env = list)]
+    pub cors_allowed_origins: Vec<String>,
+
+    /// Let those pages send what the browser keeps for this host. The API needs none of it; with
+    /// `CORS_ALLOWED_ORIGINS=*` it is refused.
+    #[config(env = "CORS_ALLOW_CREDENTIALS", default = false)]
+    pub cors_allow_credentials: bool,
+
+    /// Tell browsers for so many seconds to come by TLS only (`Strict-Transport-Security`). Set it
+    /// where a proxy in front of the host speaks TLS; 0 says nothing.
+    #[config(env = "HSTS_SECONDS", default = 0)]
+    pub hsts_seconds: u32,
+
     /// How long a stopping process reports itself as not ready before it stops accepting, so that
     /// load balancers can take it out first.
     #[config(env = "SHUTDOWN_DELAY_SECONDS", default = 0)]
@@ -73,6 +95,56 @@ pub struct Server {
     /// Token that `/metrics` wants as a bearer; without one, only loopback may read it.
     #[config(env = "METRICS_TOKEN")]
     pub metrics_token: Option<SecretString>,
+}
+
+/// Who may call, besides those with API keys.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Auth {
+    /// Secret of tokens (JWT, HS256) that this installation accepts and `aiv token` makes: 32 bytes
+    /// or more. Without it there are no such tokens.
+    #[config(env = "JWT_SECRET")]
+    pub jwt_secret: Option<SecretString>,
+
+    /// Secrets that were `JWT_SECRET` before, separated by commas: their tokens are accepted until
+    /// they expire.
+    #[config(env = "JWT_SECRET_PREVIOUS")]
+    pub jwt_secret_previous: Option<SecretString>,
+
+    /// What `iss` says in tokens made with `JWT_SECRET`.
+    #[config(env = "JWT_ISSUER", default = "aiv")]
+    pub jwt_issuer: String,
+
+    /// What `aud` names in tokens made with `JWT_SECRET`.
+    #[config(env = "JWT_AUDIENCE", default = "aiv")]
+    pub jwt_audience: String,
+
+    /// Where an identity provider publishes its keys (`https://…`). With it, its tokens are
+    /// accepted, and the three settings that follow are needed.
+    #[config(env = "JWKS_URL")]
+    pub jwks_url: Option<Url>,
+
+    /// What `iss` says in the identity provider's tokens.
+    #[config(env = "JWKS_ISSUER")]
+    pub jwks_issuer: Option<String>,
+
+    /// What `aud` names in the identity provider's tokens.
+    #[config(env = "JWKS_AUDIENCE")]
+    pub jwks_audience: Option<String>,
+
+    /// How the identity provider signs: `RS256`, `ES256` or `EdDSA`. What a token says of itself
+    /// does not count.
+    #[config(env = "JWKS_ALGORITHM")]
+    pub jwks_algorithm: Option<String>,
+
+    /// Keys that seal the credentials of workspaces: `<id>:<32 bytes in base64>`, separated by
+    /// commas. The first one seals, all of them open; `aiv key rotate` seals anew with the first.
+    /// Without one, workspaces cannot store credentials.
+    #[config(env = "AIV_MASTER_KEYS")]
+    pub master_keys: Option<SecretString>,
+
+    /// Credentials per minute that an address may get wrong before it is told to wait.
+    #[config(env = "AUTH_FAILURES_PER_MINUTE", default = 60)]
+    pub failures_per_minute: std::num::NonZeroU32,
 }
 
 /// Where the data lives.
@@ -324,6 +396,13 @@ impl Config {
             .filter(|value| !value.is_empty())
             .map(Into::into)
     }
+}
+
+/// Values separated by commas; empty ones are none.
+#[expect(clippy::unnecessary_wraps, reason = "what reads a setting may fail")]
+fn list(text: &str) -> Result<Vec<String>, std::convert::Infallible> {
+    let values = text.split(',').map(str::trim).filter(|value| !value.is_empty());
+    Ok(values.map(str::to_owned).collect())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]

@@ -39,6 +39,12 @@ ids! {
     WorkspaceId,
     /// A credential for the API.
     ApiKeyId,
+    /// A person, as an issuer of tokens knows them.
+    UserId,
+    /// An offer to become a member of a workspace.
+    InvitationId,
+    /// Tokens that were ended before their time.
+    RevocationId,
     /// A tracked brand: own or competitor.
     BrandId,
     /// Why people ask: one intent owns several phrasings.

@@ -13,6 +13,7 @@ pub mod api_key;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod identity;
 pub mod ids;
 pub mod jobs;
 pub mod metrics;
@@ -22,6 +23,7 @@ pub mod redis;
 pub mod seed;
 pub mod store;
 pub mod telemetry;
+pub mod vault;
 
 pub use self::{
     app::App,

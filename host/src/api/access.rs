@@ -6,7 +6,7 @@
 use super::{Caller, Problem};
 use crate::{Error, store::api_keys::Role};
 
-/// What an operation does. A key with scopes may only do what they name.
+/// What an operation does. A key or token with scopes may only do what they name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     Read,
@@ -15,6 +15,8 @@ pub(crate) enum Scope {
     Run,
     /// Gives or takes access.
     Keys,
+    /// Concerns a person and not one workspace.
+    Account,
     /// Concerns the installation and not one workspace.
     Platform,
 }
@@ -26,6 +28,7 @@ impl Scope {
             Scope::Write => "write",
             Scope::Run => "run",
             Scope::Keys => "keys",
+            Scope::Account => "account",
             Scope::Platform => PLATFORM,
         }
     }
@@ -51,6 +54,18 @@ const fn rule(operation: &'static str, role: Role, scope: Scope) -> Rule {
 
 pub(crate) const RULES: &[Rule] = &[
     rule("whoami", Role::Viewer, Scope::Read),
+    rule("find_me", Role::Viewer, Scope::Account),
+    rule("revoke_own_sessions", Role::Viewer, Scope::Account),
+    rule("accept_invitation", Role::Viewer, Scope::Account),
+    rule("list_members", Role::Viewer, Scope::Read),
+    rule("find_member", Role::Viewer, Scope::Read),
+    rule("update_member", Role::Admin, Scope::Keys),
+    rule("delete_member", Role::Admin, Scope::Keys),
+    rule("create_invitation", Role::Admin, Scope::Keys),
+    rule("list_invitations", Role::Admin, Scope::Keys),
+    rule("revoke_invitation", Role::Admin, Scope::Keys),
+    rule("create_revocation", Role::Owner, Scope::Platform),
+    rule("list_revocations", Role::Owner, Scope::Platform),
     rule("create_workspace", Role::Owner, Scope::Platform),
     rule("list_workspaces", Role::Viewer, Scope::Read),
     rule("find_workspace", Role::Viewer, Scope::Read),
@@ -75,6 +90,9 @@ pub(crate) const RULES: &[Rule] = &[
     rule("find_engine", Role::Viewer, Scope::Read),
     rule("save_engine", Role::Admin, Scope::Write),
     rule("delete_engine", Role::Admin, Scope::Write),
+    rule("save_engine_credential", Role::Admin, Scope::Keys),
+    rule("delete_engine_credential", Role::Admin, Scope::Keys),
+    rule("test_engine", Role::Admin, Scope::Run),
     rule("create_batch", Role::Member, Scope::Run),
     rule("list_batches", Role::Viewer, Scope::Read),
     rule("find_batch", Role::Viewer, Scope::Read),
@@ -94,6 +112,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("list_metrics_timeseries", Role::Viewer, Scope::Read),
     rule("list_top_domains", Role::Viewer, Scope::Read),
     rule("list_costs", Role::Viewer, Scope::Read),
+    rule("reload_config", Role::Owner, Scope::Platform),
     rule("find_system", Role::Owner, Scope::Platform),
     rule("list_queues", Role::Owner, Scope::Platform),
     rule("find_queue", Role::Owner, Scope::Platform),
@@ -127,20 +146,24 @@ pub(crate) fn rule_of(operation: &str) -> Option<&'static Rule> {
 
 impl Rule {
     pub(super) fn check(&self, caller: &Caller) -> Result<(), Problem> {
+        if self.scope == Scope::Account {
+            // Whatever they may do in a workspace, people have a say in their own accounts.
+            return if caller.is_user() { Ok(()) } else { Err(people_only()) };
+        }
         if caller.is_platform() {
             return Ok(());
         }
         if self.scope == Scope::Platform {
-            return Err(forbidden(format!("this needs a key with the scope `{PLATFORM}`")));
+            return Err(forbidden(format!("this needs the scope `{PLATFORM}`")));
         }
         if caller.role < self.role {
             let (needed, given) = (name(self.role), name(caller.role));
-            return Err(forbidden(format!("this needs the role {needed}; the key has {given}")));
+            return Err(forbidden(format!("this needs the role {needed}; you have {given}")));
         }
         let scope = self.scope.as_str();
-        // A key without scopes may do all that its role may.
+        // Without scopes, a key or token may do all that its role may.
         if !caller.scopes.is_empty() && !caller.scopes.iter().any(|given| given == scope) {
-            return Err(forbidden(format!("this needs the scope `{scope}`, which the key lacks")));
+            return Err(forbidden(format!("this needs the scope `{scope}`, which yours lacks")));
         }
         Ok(())
     }
@@ -153,6 +176,11 @@ pub(crate) const fn name(role: Role) -> &'static str {
         Role::Admin => "admin",
         Role::Owner => "owner",
     }
+}
+
+/// What a key asks that only a person can.
+pub(crate) fn people_only() -> Problem {
+    forbidden("this is for people: send a token, not an API key".into())
 }
 
 fn forbidden(detail: String) -> Problem {

@@ -1,11 +1,11 @@
 use super::{
-    Begun, Body, Caller, Created, Deleted, Once, Paging, Problem, Tag, access, auth::KeyCache,
-    page, rules::Rules, types::Timestamp,
+    Begun, Body, Caller, Created, Deleted, Once, Paging, Problem, Tag, access, addresses,
+    auth::Caches, page, rules::Rules, types::Timestamp,
 };
 use crate::{
-    App, Error, Result, api_key,
+    App, Error, api_key,
     ids::{ApiKeyId, WorkspaceId},
-    store::{Conn, api_keys, audit_logs},
+    store::{api_keys, audit_logs},
 };
 use chrono::{DateTime, Utc};
 use poem_openapi::{
@@ -43,6 +43,8 @@ pub(super) struct ApiKey {
     role: Role,
     /// What it is limited to; without any, it may do all that its role may.
     scopes: Vec<String>,
+    /// Addresses and networks that it may be used from; absent when it may be used everywhere.
+    allowed_ips: Option<Vec<String>>,
     /// When it stops working; absent when it does not.
     expires_at: Option<Timestamp>,
     /// When it was last used, to within some minutes.
@@ -73,6 +75,10 @@ struct NewApiKey {
     /// Limits the key further: `read`, `write`, `run`, `keys`. None means no further limit.
     #[oai(default, validator(max_items = 16, unique_items))]
     scopes: Vec<String>,
+    /// Addresses and networks (`203.0.113.7`, `2001:db8::/32`) that it may be used from; everywhere
+    /// when absent.
+    #[oai(validator(min_items = 1, max_items = 64, unique_items))]
+    allowed_ips: Option<Vec<String>>,
     /// When it stops working; never when absent.
     expires_at: Option<Timestamp>,
 }
@@ -84,7 +90,7 @@ page! {
 
 pub(super) struct Api {
     pub(super) app: App,
-    pub(super) cache: Arc<KeyCache>,
+    pub(super) caches: Arc<Caches>,
 }
 
 #[OpenApi(tag = "Tag::ApiKeys")]
@@ -114,12 +120,16 @@ impl Api {
             caller.workspace,
             new.name.trim(),
             new.role.into(),
-            new.scopes,
-            new.expires_at.map(|at| at.0),
+            Limits {
+                scopes: new.scopes,
+                allowed_ips: new.allowed_ips,
+                expires_at: new.expires_at.map(|at| at.0),
+            },
             now,
         );
         api_keys::insert(&mut tx, &row).await?;
-        let what = json!({"name": row.name, "role": row.role, "scopes": row.scopes});
+        let what = json!({"name": row.name, "role": row.role, "scopes": row.scopes,
+            "allowed_ips": row.allowed_ips});
         audit_logs::note(&mut tx, &caller.actor(), "api_key.create", row.id, what, now).await?;
         let mut issued = IssuedApiKey { key: None, api_key: row.into() };
         let location = format!("/v1/api-keys/{}", issued.api_key.id);
@@ -165,7 +175,7 @@ impl Api {
     ) -> Result<Deleted, Problem> {
         let id = ApiKeyId(api_key.0);
         let mut tx = self.app.store.begin().await?;
-        let key = find(&mut tx, caller.workspace, id).await?;
+        let key = api_keys::find(&mut tx, caller.workspace, id).await?;
         if key.role > caller.role && !caller.is_platform() {
             let detail = "the key has a higher role than yours";
             return Err(Error::Forbidden(detail.into()).into());
@@ -175,7 +185,7 @@ impl Api {
         let what = json!({"name": key.name});
         audit_logs::note(&mut tx, &caller.actor(), "api_key.revoke", id, what, now).await?;
         tx.commit().await?;
-        self.cache.forget(id);
+        self.caches.keys.forget(id);
         Ok(Deleted::Gone)
     }
 }
@@ -189,6 +199,11 @@ impl NewApiKey {
                 || (scope == access::PLATFORM && caller.is_platform());
             let detail = format!("must be one of {}", access::GRANTABLE.join(", "));
             rules.require(known, format!("/scopes/{index}"), &detail);
+        }
+        for (index, text) in self.allowed_ips.iter().flatten().enumerate() {
+            let known = addresses::network(text).is_some();
+            let detail = "must be an address or a network, such as 203.0.113.0/24";
+            rules.require(known, format!("/allowed_ips/{index}"), detail);
         }
         let lasts = self.expires_at.is_none_or(|at| at.0 > now);
         rules.require(lasts, "/expires_at", "must lie in the future");
@@ -206,15 +221,23 @@ impl NewApiKey {
     }
 }
 
+/// What a key is limited to beyond its role.
+#[derive(Default)]
+pub(super) struct Limits {
+    scopes: Vec<String>,
+    allowed_ips: Option<Vec<String>>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
 /// A new key and the row that remembers it.
 pub(super) fn issue(
     workspace_id: WorkspaceId,
     name: &str,
     role: api_keys::Role,
-    scopes: Vec<String>,
-    expires_at: Option<DateTime<Utc>>,
+    limits: Limits,
     now: DateTime<Utc>,
 ) -> (api_key::ApiKey, api_keys::ApiKey) {
+    let Limits { scopes, allowed_ips, expires_at } = limits;
     let key = api_key::ApiKey::generate(&mut rand::rng());
     let row = api_keys::ApiKey {
         id: ApiKeyId::generate(),
@@ -224,28 +247,13 @@ pub(super) fn issue(
         secret_hash: key.hash().to_vec(),
         role,
         scopes: scopes.into(),
+        allowed_ips: allowed_ips.map(Into::into),
         expires_at,
         last_used_at: None,
         revoked_at: None,
         created_at: now,
     };
     (key, row)
-}
-
-/// A workspace has a handful of keys: they are looked through.
-async fn find(conn: &mut Conn, workspace: WorkspaceId, id: ApiKeyId) -> Result<api_keys::ApiKey> {
-    const ROWS: i64 = 200;
-    let mut after = None;
-    loop {
-        let rows = api_keys::list(conn, workspace, after, ROWS).await?;
-        after = rows.last().map(|row| row.id);
-        if let Some(row) = rows.into_iter().find(|row| row.id == id) {
-            return Ok(row);
-        }
-        if after.is_none() {
-            return Err(Error::NotFound("API key"));
-        }
-    }
 }
 
 impl From<api_keys::ApiKey> for ApiKey {
@@ -258,6 +266,7 @@ impl From<api_keys::ApiKey> for ApiKey {
             secret_hash: _,
             role,
             scopes,
+            allowed_ips,
             expires_at,
             last_used_at,
             revoked_at,
@@ -269,6 +278,7 @@ impl From<api_keys::ApiKey> for ApiKey {
             prefix,
             role: role.into(),
             scopes: scopes.0,
+            allowed_ips: allowed_ips.map(|list| list.0),
             expires_at: expires_at.map(Into::into),
             last_used_at: last_used_at.map(Into::into),
             revoked_at: revoked_at.map(Into::into),

@@ -3,20 +3,26 @@
 //!
 //! One layer and not ten, because each of these needs to know the operation, and an error that
 //! passes through layers loses it.
-//! **Invariant:** every answer leaves through [`Edge::finish`], whatever happened.
+//! **Invariant:** every answer leaves through [`finish`], whatever happened.
 
 use super::{
     Problem,
-    auth::{self, KeyCache},
+    access::{self, Scope},
+    addresses::ClientAddress,
+    auth::{self, Caches, Principal, Proof},
     compress::{self, Coding},
+    edge_settings::EdgeSettings,
     idempotency::{self, BodyDigest},
-    limit::{Allowance, Limiter, Payer},
+    limit::{Allowance, Payer},
     routes::{Found, Operation, Routes},
 };
 use crate::{
     App, Error,
+    ids::WorkspaceId,
+    store,
     telemetry::metrics::{self, RequestInFlight},
 };
+use arc_swap::ArcSwap;
 use futures_util::FutureExt;
 use poem::{
     Endpoint, Request, Response,
@@ -39,8 +45,8 @@ pub(super) struct Edge<E> {
     pub(super) inner: E,
     pub(super) app: App,
     pub(super) routes: Routes,
-    pub(super) keys: Arc<KeyCache>,
-    pub(super) limiter: Limiter,
+    pub(super) caches: Arc<Caches>,
+    pub(super) settings: Arc<ArcSwap<EdgeSettings>>,
     /// Serves more than the pages that say how the process is.
     pub(super) whole: bool,
 }
@@ -52,6 +58,8 @@ struct Trace {
     method: &'static str,
     route: &'static str,
     coding: Option<Coding>,
+    /// The web page that asks, if one does.
+    origin: Option<HeaderValue>,
     started: Instant,
 }
 
@@ -71,6 +79,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
                 Found::Nothing => page_label(&path),
             },
             coding: Coding::wanted(request.headers()),
+            origin: request.headers().get(header::ORIGIN).cloned(),
             path,
             started: Instant::now(),
         };
@@ -78,11 +87,12 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             "request",
             request.id = trace.id,
             workspace.id = tracing::field::Empty,
-            key.id = tracing::field::Empty
+            principal = tracing::field::Empty
         );
+        let settings = self.settings.load_full();
         async {
             let mut allowance = None;
-            let answered = self.answer(request, &trace.id, found, &mut allowance);
+            let answered = self.answer(request, &settings, &trace.id, found, &mut allowance);
             let answered = AssertUnwindSafe(answered).catch_unwind();
             let outcome = match tokio::time::timeout(PATIENCE, answered).await {
                 Ok(Ok(outcome)) => outcome,
@@ -93,7 +103,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
                     Err(Problem::unavailable(detail, Duration::from_secs(5)))
                 }
             };
-            Ok(self.finish(outcome, trace, allowance).await)
+            Ok(finish(outcome, &settings, trace, allowance).await)
         }
         .instrument(span)
         .await
@@ -104,16 +114,22 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     async fn answer(
         &self,
         mut request: Request,
+        settings: &EdgeSettings,
         request_id: &str,
         found: Found<'_>,
         allowance: &mut Option<Allowance>,
     ) -> Result<Response, Problem> {
         let mut path_names: &[String] = &[];
+        let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
+        request.set_data(ClientAddress(settings.proxies.client(peer, request.headers())));
         if !self.whole && !HEALTH.contains(&request.uri().path()) {
             return Err(Problem::not_found());
         }
         if is_api(request.uri().path()) {
-            self.admit(&mut request, request_id, allowance).await?;
+            if let Some(answer) = settings.cors.preflight(request.method(), request.headers()) {
+                return Ok(answer);
+            }
+            self.admit(&mut request, settings, request_id, allowance).await?;
             let operation = match found {
                 Found::Operation(operation) => operation,
                 Found::OtherMethods(_, allow) => return Err(Problem::method_not_allowed(&allow)),
@@ -122,6 +138,10 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
             authorise(&request, operation)?;
             self.read_body(&mut request).await?;
             path_names = &operation.path_names;
+            if let Some(workspace) = confined(&request, operation) {
+                let answered = store::as_tenant(workspace, self.inner.call(request));
+                return answered.await.map_err(|error| Problem::of(error, path_names));
+            }
         } else if !matches!(*request.method(), Method::GET | Method::HEAD) {
             return Err(Problem::method_not_allowed("GET, HEAD"));
         }
@@ -132,25 +152,41 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     async fn admit(
         &self,
         request: &mut Request,
+        settings: &EdgeSettings,
         request_id: &str,
         allowance: &mut Option<Allowance>,
     ) -> Result<(), Problem> {
-        let caller = auth::authenticate(&self.app, &self.keys, request.headers(), request_id).await;
-        let payer = match &caller {
-            Ok(Some(caller)) => Payer::Key(caller.key),
-            // A bad credential is paid for by the address, so that guessing has a price.
-            Ok(None) | Err(_) => {
-                Payer::Address(request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip))
+        let address = request.data::<ClientAddress>().and_then(|address| address.0);
+        let (app, headers) = (&self.app, request.headers());
+        let proof = auth::authenticate(app, &self.caches, headers, address, request_id).await;
+        let payer = match &proof {
+            Ok(Some(Proof { person: Some(person), .. })) => {
+                Payer::Person(Arc::clone(&person.issuer), Arc::clone(&person.subject))
             }
+            Ok(Some(Proof { caller: Ok(caller), .. })) => match caller.principal {
+                Principal::Key(id) => Payer::Key(id),
+                Principal::User(_) => Payer::Address(address),
+            },
+            Err(problem) if problem.status.is_client_error() => Payer::Guesser(address),
+            Ok(_) | Err(_) => Payer::Address(address),
         };
-        let (state, taken) = self.limiter.take(payer).await;
+        let (state, taken) = settings.limiter.take(payer).await;
         *allowance = Some(state);
         taken?;
-        if let Some(caller) = caller? {
-            let span = tracing::Span::current();
-            span.record("workspace.id", tracing::field::display(caller.workspace));
-            span.record("key.id", tracing::field::display(caller.key));
-            request.set_data(caller);
+        let Some(Proof { person, caller }) = proof? else { return Ok(()) };
+        if let Some(person) = person {
+            request.set_data(person);
+        }
+        match caller {
+            Ok(caller) => {
+                let span = tracing::Span::current();
+                span.record("workspace.id", tracing::field::display(caller.workspace));
+                span.record("principal", caller.label());
+                request.set_data(caller);
+            }
+            Err(problem) => {
+                request.set_data(Unplaced(problem));
+            }
         }
         Ok(())
     }
@@ -181,43 +217,73 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         request.set_body(body);
         Ok(())
     }
-
-    async fn finish(
-        &self,
-        outcome: Result<Response, Problem>,
-        trace: Trace,
-        allowance: Option<Allowance>,
-    ) -> Response {
-        let mut response = match outcome {
-            Ok(response) => response,
-            Err(problem) => problem.into_response(&trace.id, &trace.path),
-        };
-        if let Some(allowance) = allowance {
-            allowance.write(response.headers_mut());
-        }
-        secure(response.headers_mut(), is_api(&trace.path));
-        if let Ok(id) = HeaderValue::from_str(&trace.id) {
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        let response = compress::compress(response, trace.coding).await;
-        let status = response.status().as_u16();
-        metrics::http_request(trace.method, trace.route, status, trace.started);
-        response
-    }
 }
+
+async fn finish(
+    outcome: Result<Response, Problem>,
+    settings: &EdgeSettings,
+    trace: Trace,
+    allowance: Option<Allowance>,
+) -> Response {
+    let mut response = match outcome {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(&trace.id, &trace.path),
+    };
+    if let Some(allowance) = allowance {
+        allowance.write(response.headers_mut());
+    }
+    secure(response.headers_mut(), is_api(&trace.path));
+    if let Some(hsts) = &settings.hsts {
+        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
+    }
+    if is_api(&trace.path) {
+        settings.cors.write(trace.origin.as_ref(), response.headers_mut());
+    }
+    if let Ok(id) = HeaderValue::from_str(&trace.id) {
+        response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let response = compress::compress(response, trace.coding).await;
+    let status = response.status().as_u16();
+    metrics::http_request(trace.method, trace.route, status, trace.started);
+    response
+}
+
+/// Why somebody who proved to be calling works in no workspace yet.
+#[derive(Clone)]
+struct Unplaced(Problem);
 
 /// Whether the caller may do this, in the words the operation knows.
 fn authorise(request: &Request, operation: &Operation) -> Result<(), Problem> {
-    let Some(caller) = request.data::<auth::Caller>() else {
-        return Err(Problem::unauthenticated("send an API key as `Authorization: Bearer avk_…`"));
-    };
-    operation.rule.check(caller)?;
+    if let Some(caller) = request.data::<auth::Caller>() {
+        operation.rule.check(caller)?;
+    } else if let Some(unplaced) = request.data::<Unplaced>() {
+        if operation.rule.scope != Scope::Account {
+            return Err(unplaced.0.clone());
+        }
+        if request.data::<auth::Person>().is_none() {
+            return Err(access::people_only());
+        }
+    } else {
+        return Err(nobody());
+    }
     if let Some(name) = operation.unknown_parameter(request.uri().query().unwrap_or_default()) {
         let known = operation.known_parameters();
         let detail = format!("there is no query parameter `{name}` here; known: {known}");
         return Err(Error::Malformed(detail).into());
     }
     Ok(())
+}
+
+fn nobody() -> Problem {
+    Problem::unauthenticated("send an API key or a token as `Authorization: Bearer …`")
+}
+
+/// The workspace outside of which the handler has no business: of all callers but operators, and
+/// of people who are not at work in one.
+fn confined(request: &Request, operation: &Operation) -> Option<WorkspaceId> {
+    let caller = request.data::<auth::Caller>()?;
+    let within = !matches!(operation.rule.scope, Scope::Account | Scope::Platform);
+    (within && !caller.is_platform()).then_some(caller.workspace)
 }
 
 /// Our own id, or the caller's when it cannot break a log line.

@@ -1,11 +1,16 @@
 use super::{
-    Body, Caller, Deleted, Problem, Tag, Tagged, body, etag, rules::Rules, types::Timestamp,
+    Body, Caller, Deleted, Problem, Tag, Tagged, body,
+    credentials::{self, EngineCredential},
+    etag,
+    rules::Rules,
+    types::Timestamp,
 };
 use crate::{
     App, Error, Result,
+    ids::WorkspaceId,
     providers::Route,
     store::{
-        audit_logs,
+        self, Conn, audit_logs,
         engines::{self, DEFAULT_CONCURRENCY},
     },
 };
@@ -47,6 +52,8 @@ pub(super) struct Engine {
     needs_attention: Option<String>,
     /// Until when its runs wait, at the vendor's wish.
     paused_until: Option<Timestamp>,
+    /// What the provider has to be given, and whose is used.
+    credentials: Vec<EngineCredential>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -118,7 +125,9 @@ impl Api {
     async fn list(&self, caller: Caller) -> Result<Json<EngineList>, Problem> {
         let mut conn = self.0.store.read().await?;
         let rows = engines::list(&mut conn, caller.workspace).await?;
-        Ok(Json(EngineList { data: rows.into_iter().map(Into::into).collect() }))
+        let own = store::credentials::list(&mut conn, caller.workspace).await?;
+        let describe = |row| Engine::of(row, &self.0, &own);
+        Ok(Json(EngineList { data: rows.into_iter().map(describe).collect() }))
     }
 
     /// Find an engine
@@ -134,7 +143,9 @@ impl Api {
     ) -> Result<Tagged<Engine>, Problem> {
         let mut conn = self.0.store.read().await?;
         let row = engines::find(&mut conn, caller.workspace, &engine.0).await?;
-        Ok(Tagged::unless(row.version, row.into(), if_none_match.0.as_deref()))
+        let version = row.version;
+        let engine = describe(&self.0, &mut conn, caller.workspace, row).await?;
+        Ok(Tagged::unless(version, engine, if_none_match.0.as_deref()))
     }
 
     /// Save an engine
@@ -166,8 +177,10 @@ impl Api {
         let row = engines::save(&mut tx, caller.workspace, expected, new, now).await?;
         let what = json!({"enabled": row.enabled, "version": row.version});
         audit_logs::note(&mut tx, &caller.actor(), "engine.save", &row.key, what, now).await?;
+        let version = row.version;
+        let engine = describe(&self.0, &mut tx, caller.workspace, row).await?;
         tx.commit().await?;
-        Ok(Tagged::new(row.version, row.into()))
+        Ok(Tagged::new(version, engine))
     }
 
     /// Delete an engine
@@ -254,6 +267,17 @@ impl NewEngine {
     }
 }
 
+/// An engine with what there is to know of its credentials.
+async fn describe(
+    app: &App,
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    row: engines::Engine,
+) -> Result<Engine> {
+    let own = store::credentials::list(conn, workspace).await?;
+    Ok(Engine::of(row, app, &own))
+}
+
 fn provider(app: &App, key: &str) -> Result<Arc<Route>> {
     app.providers.find(key).ok_or_else(|| {
         let routes = app.providers.list();
@@ -292,8 +316,9 @@ impl Device {
     }
 }
 
-impl From<engines::Engine> for Engine {
-    fn from(row: engines::Engine) -> Self {
+impl Engine {
+    fn of(row: engines::Engine, app: &App, own: &[store::credentials::Credential]) -> Self {
+        let credentials = credentials::of_engine(app, &row.key, own);
         let engines::Engine {
             workspace_id: _,
             key,
@@ -329,6 +354,7 @@ impl From<engines::Engine> for Engine {
             daily_budget_micros,
             needs_attention,
             paused_until: paused_until.map(Into::into),
+            credentials,
             created_at: created_at.into(),
             updated_at: updated_at.into(),
         }

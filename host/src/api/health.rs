@@ -3,7 +3,7 @@
 //! `/healthz` touches nothing: a database that is away must not get the process restarted.
 //! `/readyz` asks what a request would need, at most once in two seconds.
 
-use super::{Problem, admin::Figures};
+use super::{Problem, addresses::ClientAddress, admin::Figures};
 use crate::{App, Error, telemetry::metrics};
 use chrono::SecondsFormat;
 use poem::{
@@ -192,8 +192,8 @@ impl Health {
             }
             return Err(Problem::unauthenticated("send the metrics token as a bearer"));
         }
-        let peer = request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip);
-        if peer.is_some_and(|ip| ip.to_canonical().is_loopback()) {
+        let client = request.data::<ClientAddress>().and_then(|address| address.0);
+        if client.is_some_and(|ip| ip.is_loopback()) {
             return Ok(());
         }
         let detail = "without METRICS_TOKEN only this machine may read the metrics";

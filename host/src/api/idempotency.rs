@@ -57,7 +57,9 @@ impl Once {
         caller: &Caller,
         now: DateTime<Utc>,
     ) -> Result<Begun, Problem> {
-        let Some(claim) = self.0 else { return Ok(Begun::First(Doing(None))) };
+        let Some(mut claim) = self.0 else { return Ok(Begun::First(Doing(None))) };
+        // What one principal did is no answer for another one.
+        claim.route = format!("{} {}", caller.label(), claim.route);
         let Claim { route, key, fingerprint } = &claim;
         let found = idempotency::begin(tx, caller.workspace, route, key, fingerprint, now).await?;
         match found {

@@ -4,8 +4,9 @@
 //! It holds no SQL and no rule that a job would also need.
 //! **Invariant:** nothing outside this folder knows poem.
 
-use self::{auth::KeyCache, edge::Edge, health::Health, limit::Limiter, routes::Routes};
+use self::{auth::Caches, edge::Edge, edge_settings::EdgeSettings, health::Health, routes::Routes};
 use crate::{App, telemetry};
+use arc_swap::ArcSwap;
 use poem::{
     Endpoint, EndpointExt, Response, Route,
     endpoint::{make, make_sync},
@@ -17,13 +18,16 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 mod access;
+mod addresses;
 mod admin;
 mod auth;
 mod body;
 mod compress;
+mod cors;
 mod created;
 mod docs;
 mod edge;
+mod edge_settings;
 mod etag;
 mod health;
 mod idempotency;
@@ -46,8 +50,13 @@ mod brands;
 mod budget;
 mod citations;
 mod costs;
+mod credentials;
+mod engine_test;
 mod engines;
 mod estimate;
+mod invitations;
+mod me;
+mod members;
 mod metrics;
 mod prompts;
 mod providers;
@@ -70,9 +79,10 @@ pub use self::server::serve;
 
 /// Every resource, in the order of the document.
 type Apis = (
-    (whoami::Api, workspaces::Api, api_keys::Api, audit_log::Api),
+    (whoami::Api, me::Api, workspaces::Api, api_keys::Api, audit_log::Api),
+    (members::Api, invitations::Api),
     (brands::Api, prompts::Api),
-    (providers::Api, engines::Api),
+    (providers::Api, engines::Api, credentials::Api, engine_test::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api),
     (metrics::Api, citations::Api, costs::Api, budget::Api),
     admin::Apis,
@@ -85,6 +95,8 @@ enum Tag {
     Identity,
     /// Tenants: name, time zone and budget.
     Workspaces,
+    /// People and their roles, and how they become members.
+    Members,
     /// Credentials for this API.
     ApiKeys,
     /// Own and competing brands, and how texts call them.
@@ -123,17 +135,29 @@ fn endpoint(
 ) -> anyhow::Result<impl Endpoint<Output = Response>> {
     telemetry::metrics::install();
     let routes = Routes::read(openapi::document())?;
-    let keys = Arc::new(KeyCache::default());
+    let caches = Arc::new(Caches::default());
+    let settings = EdgeSettings::new(&app.config, app.request_rates.clone())?;
+    let settings = Arc::new(ArcSwap::from_pointee(settings));
     let figures = Arc::new(admin::Figures::default());
     let apis: Apis = (
         (
             whoami::Api,
+            me::Api { app: app.clone(), caches: caches.clone() },
             workspaces::Api(app.clone()),
-            api_keys::Api { app: app.clone(), cache: keys.clone() },
+            api_keys::Api { app: app.clone(), caches: caches.clone() },
             audit_log::Api(app.clone()),
         ),
+        (
+            members::Api { app: app.clone(), caches: caches.clone() },
+            invitations::Api { app: app.clone(), caches: caches.clone() },
+        ),
         (brands::Api(app.clone()), prompts::Api(app.clone())),
-        (providers::Api(app.clone()), engines::Api(app.clone())),
+        (
+            providers::Api(app.clone()),
+            engines::Api(app.clone()),
+            credentials::Api(app.clone()),
+            engine_test::Api(app.clone()),
+        ),
         (
             batches::Api(app.clone()),
             schedules::Api(app.clone()),
@@ -146,7 +170,7 @@ fn endpoint(
             costs::Api(app.clone()),
             budget::Api(app.clone()),
         ),
-        admin::apis(&app, &figures),
+        admin::apis(&app, &figures, &caches, &settings),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));
     let health = Arc::new(Health::new(app.clone(), figures, stop));
@@ -172,8 +196,7 @@ fn endpoint(
         .at("/openapi.json", document("application/json", openapi().to_string()))
         .at("/openapi.yaml", document("application/yaml", openapi::to_yaml(openapi::document())));
     let route = docs::routes(route).at("/*path", get(ui::ui)).at("/", get(ui::ui));
-    let limiter = Limiter::new(&app.config.server, app.request_rates.clone());
-    Ok(Edge { inner: route.map_to_response(), app, routes, keys, limiter, whole })
+    Ok(Edge { inner: route.map_to_response(), app, routes, caches, settings, whole })
 }
 
 /// The description of the API, as OpenAPI 3.1.

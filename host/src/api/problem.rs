@@ -21,7 +21,7 @@ use std::time::Duration;
 pub(crate) const MEDIA_TYPE: &str = "application/problem+json";
 
 /// A failure on its way to the caller. `?` makes one of every error of the host.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Problem {
     pub(super) status: StatusCode,
     code: &'static str,

@@ -1,6 +1,6 @@
 use super::{
     Begun, Body, Caller, Created, Once, Paging, Problem, Tag, Tagged,
-    api_keys::{self, IssuedApiKey},
+    api_keys::{self, IssuedApiKey, Limits},
     etag, page,
     rules::Rules,
     types::{Clearable, Timestamp},
@@ -103,7 +103,8 @@ impl Api {
             ..workspaces::Workspace::new(name.trim(), self.0.providers.is_synthetic(), now)
         };
         workspaces::insert(&mut tx, &workspace).await?;
-        let (key, row) = api_keys::issue(workspace.id, "owner", Role::Owner, vec![], None, now);
+        let (key, row) =
+            api_keys::issue(workspace.id, "owner", Role::Owner, Limits::default(), now);
         store::api_keys::insert(&mut tx, &row).await?;
         let what = json!({"name": workspace.name});
         let actor = audit_logs::Actor { workspace: Some(workspace.id), ..caller.operator() };

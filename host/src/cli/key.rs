@@ -1,4 +1,4 @@
-use super::print;
+use super::{operator::Operator, print};
 use crate::{
     Clock,
     api_key::{self, ApiKey},
@@ -8,17 +8,22 @@ use crate::{
     store::{
         Conn,
         api_keys::{self, Role},
+        audit_logs, credentials,
         workspaces::{self, Workspace},
     },
+    vault::{Place, Sealed, Vault},
 };
+use anyhow::Context;
 use chrono::{DateTime, Days, Utc};
-use clap::ValueEnum;
+use serde_json::json;
 use std::process::ExitCode;
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum KeyCommand {
     /// Make an API key and print it; it is not shown again.
     Create(CreateKey),
+    /// Seal the credentials of workspaces anew with the first of AIV_MASTER_KEYS.
+    Rotate,
 }
 
 #[derive(Debug, clap::Args)]
@@ -30,7 +35,7 @@ pub(super) struct CreateKey {
     #[arg(long)]
     workspace: Option<WorkspaceId>,
     #[arg(long, value_enum, default_value = "owner")]
-    role: RoleName,
+    role: Role,
     /// Also allow to operate the platform: workspaces of others, providers, queues.
     #[arg(long)]
     admin: bool,
@@ -39,20 +44,21 @@ pub(super) struct CreateKey {
     expires_in_days: Option<u64>,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum RoleName {
-    Viewer,
-    Member,
-    Admin,
-    Owner,
-}
-
 /// The scope of whoever operates the platform.
-const ADMIN_SCOPE: &str = "admin:*";
+pub(super) const ADMIN_SCOPE: &str = "admin:*";
 
 impl KeyCommand {
     pub(super) async fn run(self, config: Config, json: bool) -> anyhow::Result<ExitCode> {
-        let KeyCommand::Create(CreateKey { name, workspace, role, admin, expires_in_days }) = self;
+        match self {
+            KeyCommand::Create(create) => create.run(config, json).await,
+            KeyCommand::Rotate => rotate(&config, json).await,
+        }
+    }
+}
+
+impl CreateKey {
+    async fn run(self, config: Config, json: bool) -> anyhow::Result<ExitCode> {
+        let CreateKey { name, workspace, role, admin, expires_in_days } = self;
         let store = open_store(&config).await?;
         let now = Clock::default().now();
         let mut tx = store.begin().await?;
@@ -62,23 +68,52 @@ impl KeyCommand {
             let synthetic = config.providers.mode.is_synthetic();
             first_workspace(&mut tx, synthetic, now).await?
         };
-        let role = match role {
-            RoleName::Viewer => Role::Viewer,
-            RoleName::Member => Role::Member,
-            RoleName::Admin => Role::Admin,
-            RoleName::Owner => Role::Owner,
-        };
         let expires_at = expires_in_days.and_then(|days| now.checked_add_days(Days::new(days)));
         let key = create(&mut tx, &workspace, name, role, admin, expires_at, now).await?;
         tx.commit().await?;
         store.close().await;
         if json {
-            print(serde_json::json!({"workspace_id": workspace.id, "key": key.reveal()}))?;
+            print(json!({"workspace_id": workspace.id, "key": key.reveal()}))?;
         } else {
             print(key.reveal())?;
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Seals in small transactions: calls go on meanwhile, with either key.
+async fn rotate(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+    const PAGE: i64 = 100;
+    let vault = Vault::new(&config.auth)?;
+    let current = vault.current_key().context("there is no master key: set AIV_MASTER_KEYS")?;
+    let operator = Operator::open(config, json).await?;
+    let mut sealed_anew = 0_usize;
+    loop {
+        let mut tx = operator.begin().await?;
+        let rows = credentials::sealed_otherwise(&mut tx, current, PAGE).await?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in &rows {
+            let place = Place { workspace: row.workspace_id, engine: &row.engine, name: &row.name };
+            let sealed = Sealed { key_id: row.key_id.clone(), bytes: row.sealed.clone() };
+            let anew = vault.seal(place, &vault.open(place, &sealed)?)?;
+            credentials::reseal(&mut tx, row, &anew.key_id, &anew.bytes).await?;
+        }
+        sealed_anew += rows.len();
+        tx.commit().await?;
+    }
+    if sealed_anew > 0 {
+        let mut tx = operator.begin().await?;
+        let what = json!({"credentials": sealed_anew});
+        let (actor, now) = (&operator.actor, operator.now);
+        audit_logs::note(&mut tx, actor, "master_key.rotate", current, what, now).await?;
+        tx.commit().await?;
+    }
+    operator.store.close().await;
+    let facts = json!({"key_id": current, "credentials": sealed_anew});
+    operator.say(&format!("{sealed_anew} credentials sealed anew with key {current}"), &facts)?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The oldest workspace, made when there is none. In one that is `synthetic`, recordings count.
@@ -115,6 +150,7 @@ pub(super) async fn create(
         secret_hash: key.hash().to_vec(),
         role,
         scopes: scopes.into(),
+        allowed_ips: None,
         expires_at,
         last_used_at: None,
         revoked_at: None,

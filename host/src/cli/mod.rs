@@ -23,6 +23,7 @@ mod plugin;
 mod queue;
 mod report;
 mod serve;
+mod token;
 mod worker;
 
 /// Measures how answer engines name and cite brands.
@@ -62,6 +63,9 @@ enum Command {
     /// Make API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Make and revoke tokens of people.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Bring the database schema up to date.
     Migrate(migrate::Migrate),
     /// Check everything that `serve` needs.
@@ -105,6 +109,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Job(command) => command.run(Config::load()?, json).await,
         Command::Worker(command) => command.run(Config::load()?, json).await,
         Command::Key(command) => command.run(Config::load()?, json).await,
+        Command::Token(command) => command.run(Config::load()?, json).await,
         Command::Migrate(migrate) => migrate.run(&Config::load()?, json).await,
         Command::Doctor => doctor::run(Config::load()?, json).await,
         Command::Openapi => {

@@ -28,6 +28,7 @@ mod run_batch;
 mod run_prompt;
 mod run_reader;
 mod run_writer;
+mod test_engine;
 
 use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_writer::RunWriter};
 pub use self::{
@@ -35,6 +36,7 @@ pub use self::{
     daily_aggregations::DailyAggregations,
     run_batch::{BatchRequest, RunBatch, plan_batch, start_batch},
     run_prompt::RunPrompt,
+    test_engine::{TestStatus, Tested, test_engine},
 };
 
 /// A piece of work that survives a restart.

@@ -7,7 +7,7 @@
 //! component can go on with it.
 
 use super::{
-    Providers, Route,
+    OwnCredentials, Providers, Route,
     credentials::Secrets,
     exchange::{Exchange, redacted},
     failure::{CallFailure, FailureClass},
@@ -106,6 +106,16 @@ pub struct CallReport {
 impl Providers {
     /// Makes one attempt. Failures are part of the report.
     pub async fn call(&self, route: &Route, request: CallRequest) -> CallReport {
+        self.call_with(route, request, &OwnCredentials::default()).await
+    }
+
+    /// As [`Providers::call`], with a workspace's own credentials before the installation's.
+    pub async fn call_with(
+        &self,
+        route: &Route,
+        request: CallRequest,
+        own: &OwnCredentials,
+    ) -> CallReport {
         let span = tracing::info_span!(
             "provider_call",
             provider = route.key(),
@@ -113,7 +123,7 @@ impl Providers {
             surface = request.begin.surface(),
             attempt = request.attempt,
         );
-        Driver::new(self, route, &request).run(request.begin).instrument(span).await
+        Driver::new(self, route, &request, own).run(request.begin).instrument(span).await
     }
 
     /// Like [`Providers::call`], and waits through the pauses itself.
@@ -155,7 +165,12 @@ struct Driver<'a> {
 }
 
 impl<'a> Driver<'a> {
-    fn new(providers: &'a Providers, route: &'a Route, request: &CallRequest) -> Self {
+    fn new(
+        providers: &'a Providers,
+        route: &'a Route,
+        request: &CallRequest,
+        own: &OwnCredentials,
+    ) -> Self {
         let (seed, fetches, answered, elapsed_ms) = match &request.begin {
             Begin::Query(query) => (query.seed, 0, 0, 0),
             Begin::Resume(c) => (c.seed, c.fetches, c.answered, c.elapsed_ms),
@@ -163,7 +178,7 @@ impl<'a> Driver<'a> {
         Self {
             providers,
             route,
-            secrets: providers.secrets(route),
+            secrets: providers.secrets(route, own),
             started: Instant::now(),
             context: CallContext { seed, attempt: request.attempt },
             used_before: Duration::from_millis(elapsed_ms),

@@ -3,8 +3,8 @@
 //! **Invariant:** a component never sees a credential; it names one, and the value is put into the
 //! request as the very last step, for the hosts that the manifest and the grant both name.
 
-use super::{grant::Grant, redact::Redactor};
-use crate::config::Config;
+use super::{grant::Grant, own::OwnCredentials, redact::Redactor};
+use crate::{config::Config, ids::WorkspaceId};
 use aiv_runtime::types::Manifest;
 use secrecy::{ExposeSecret, SecretString};
 use std::{
@@ -72,7 +72,7 @@ pub struct Secrets {
 
 impl Secrets {
     pub fn load(source: &dyn CredentialSource, manifest: &Manifest, grant: &Grant) -> Self {
-        Self::of(values(source, manifest, grant))
+        Self::of(values(source, manifest, grant, &OwnCredentials::default()))
     }
 
     fn of(values: BTreeMap<String, SecretString>) -> Self {
@@ -93,10 +93,14 @@ fn values(
     source: &dyn CredentialSource,
     manifest: &Manifest,
     grant: &Grant,
+    own: &OwnCredentials,
 ) -> BTreeMap<String, SecretString> {
     granted(manifest, grant)
         .filter_map(|name| {
-            let value = source.find(&manifest.key, name, &variable(manifest, name))?;
+            let value = match own.find(name) {
+                Some(own) => own.clone(),
+                None => source.find(&manifest.key, name, &variable(manifest, name))?,
+            };
             Some((name.to_owned(), value))
         })
         .collect()
@@ -105,7 +109,13 @@ fn values(
 /// The secrets of the last call to each provider. Looking for credentials in answers needs an
 /// automaton, which costs more to build than a call may cost; it is built when a credential changes.
 #[derive(Default)]
-pub(super) struct KeptSecrets(Mutex<HashMap<String, Arc<Secrets>>>);
+pub(super) struct KeptSecrets(Mutex<HashMap<SecretsKey, Arc<Secrets>>>);
+
+/// Whose secrets (a workspace's own, else the installation's), and for which provider.
+type SecretsKey = (Option<WorkspaceId>, String);
+
+/// Workspaces with credentials of their own, times their providers, that are kept at once.
+const KEPT: usize = 10_000;
 
 impl KeptSecrets {
     /// What [`Secrets::load`] would bring.
@@ -114,16 +124,21 @@ impl KeptSecrets {
         source: &dyn CredentialSource,
         manifest: &Manifest,
         grant: &Grant,
+        own: &OwnCredentials,
     ) -> Arc<Secrets> {
-        let values = values(source, manifest, grant);
+        let values = values(source, manifest, grant, own);
+        let key = (own.workspace, manifest.key.clone());
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(secrets) = kept.get(&manifest.key)
+        if let Some(secrets) = kept.get(&key)
             && is_same(&secrets.values, &values)
         {
             return Arc::clone(secrets);
         }
         let secrets = Arc::new(Secrets::of(values));
-        kept.insert(manifest.key.clone(), Arc::clone(&secrets));
+        if kept.len() >= KEPT {
+            kept.clear();
+        }
+        kept.insert(key, Arc::clone(&secrets));
         secrets
     }
 }

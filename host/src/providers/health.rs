@@ -1,7 +1,7 @@
 //! Whether an engine can be asked, found out without asking it anything.
 
 use super::{
-    Providers, Route,
+    OwnCredentials, Providers, Route,
     request::{NotSent, Rules},
     transport::CallContext,
 };
@@ -27,13 +27,24 @@ pub enum Health {
 impl Providers {
     /// Makes the component's health check. It costs nothing and answers within seconds.
     pub async fn check_health(&self, route: &Route, config: &str) -> Health {
+        self.check_health_with(route, config, &OwnCredentials::default()).await
+    }
+
+    /// As [`Providers::check_health`], with a workspace's own credentials before the
+    /// installation's.
+    pub async fn check_health_with(
+        &self,
+        route: &Route,
+        config: &str,
+        own: &OwnCredentials,
+    ) -> Health {
         let moment = Moment { now_unix: self.now_unix(), seed: 0 };
         let request = match route.plugin.health_check(config, moment).await {
             Ok(Some(request)) => request,
             Ok(None) => return Health::Unknown,
             Err(err) => return Health::Unhealthy(err.message),
         };
-        let secrets = self.secrets(route);
+        let secrets = self.secrets(route, own);
         let rules = Rules { manifest: &route.manifest, grant: &route.grant, secrets: &secrets };
         let context = CallContext { seed: 0, attempt: 1 };
         let outgoing = match rules.prepare(&request, PATIENCE, context) {

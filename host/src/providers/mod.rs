@@ -17,6 +17,7 @@ pub mod exchange;
 pub mod failure;
 pub mod grant;
 pub mod health;
+mod own;
 pub mod redact;
 pub mod registry;
 pub mod replay;
@@ -31,6 +32,7 @@ pub use self::{
     failure::{CallFailure, FailureClass},
     grant::Grant,
     health::Health,
+    own::{CredentialStore, OwnCredentials},
     transport::Transport,
 };
 
@@ -163,15 +165,24 @@ impl Providers {
 
     /// The environment variables that `route` waits for.
     pub fn missing_credentials(&self, route: &Route) -> Vec<String> {
-        let secrets = self.secrets(route);
+        let secrets = self.secrets(route, &OwnCredentials::default());
         credentials::granted(&route.manifest, &route.grant)
             .filter(|name| secrets.find(name).is_none())
             .map(|name| credentials::variable(&route.manifest, name))
             .collect()
     }
 
-    fn secrets(&self, route: &Route) -> Arc<Secrets> {
-        self.0.secrets.load(self.0.credentials.as_ref(), &route.manifest, &route.grant)
+    /// The credentials that `route` wants and may have, and whether the installation has them.
+    pub fn wanted_credentials(&self, route: &Route) -> Vec<(String, bool)> {
+        let secrets = self.secrets(route, &OwnCredentials::default());
+        credentials::granted(&route.manifest, &route.grant)
+            .map(|name| (name.to_owned(), secrets.find(name).is_some()))
+            .collect()
+    }
+
+    fn secrets(&self, route: &Route, own: &OwnCredentials) -> Arc<Secrets> {
+        let source = self.0.credentials.as_ref();
+        self.0.secrets.load(source, &route.manifest, &route.grant, own)
     }
 
     fn transport(&self) -> &dyn Transport {

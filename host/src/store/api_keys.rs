@@ -18,6 +18,8 @@ pub struct ApiKey {
     pub secret_hash: Vec<u8>,
     pub role: Role,
     pub scopes: Json<Vec<String>>,
+    /// Networks that it may be used from; everywhere when `None`.
+    pub allowed_ips: Option<Json<Vec<String>>>,
     pub expires_at: Option<DateTime<Utc>>,
     pub last_used_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
@@ -26,7 +28,17 @@ pub struct ApiKey {
 
 /// What a principal may do; each role may do all that the ones before it may.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, sqlx::Type, serde::Serialize,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    sqlx::Type,
+    serde::Serialize,
+    clap::ValueEnum,
 )]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 #[serde(rename_all = "snake_case")]
@@ -46,6 +58,7 @@ pub async fn insert(conn: &mut Conn, key: &ApiKey) -> Result<()> {
         secret_hash,
         role,
         scopes,
+        allowed_ips,
         expires_at,
         last_used_at,
         revoked_at,
@@ -53,8 +66,8 @@ pub async fn insert(conn: &mut Conn, key: &ApiKey) -> Result<()> {
     } = key;
     on_db!(conn, |c| query(
         "INSERT INTO api_keys (id, workspace_id, name, prefix, secret_hash, role, scopes,
-                               expires_at, last_used_at, revoked_at, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                               allowed_ips, expires_at, last_used_at, revoked_at, created_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
     )
     .bind(id)
     .bind(workspace_id)
@@ -63,6 +76,7 @@ pub async fn insert(conn: &mut Conn, key: &ApiKey) -> Result<()> {
     .bind(secret_hash)
     .bind(role)
     .bind(scopes)
+    .bind(allowed_ips)
     .bind(expires_at)
     .bind(last_used_at)
     .bind(revoked_at)
@@ -97,6 +111,15 @@ pub async fn list(
     .bind(limit)
     .fetch_all(c)
     .await)?)
+}
+
+pub async fn find(conn: &mut Conn, workspace: WorkspaceId, id: ApiKeyId) -> Result<ApiKey> {
+    on_db!(conn, |c| query_as("SELECT * FROM api_keys WHERE workspace_id = $1 AND id = $2")
+        .bind(workspace)
+        .bind(id)
+        .fetch_optional(c)
+        .await)?
+    .ok_or(Error::NotFound("API key"))
 }
 
 /// Revokes a key; revoking it again changes nothing.

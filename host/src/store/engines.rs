@@ -179,6 +179,27 @@ pub async fn delete(
     Ok(())
 }
 
+/// Notes that what an engine is asked with changed, which may put right what needed attention.
+pub async fn touch(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    key: &str,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    on_db!(conn, |c| query(
+        "UPDATE engines
+         SET needs_attention = NULL, paused_until = NULL, version = version + 1, updated_at = $3
+         WHERE workspace_id = $1 AND key = $2",
+    )
+    .bind(workspace)
+    .bind(key)
+    .bind(now)
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
+}
+
 /// Lets the runs of an engine wait until `until`.
 pub async fn pause(
     conn: &mut Conn,

@@ -7,7 +7,8 @@
 //! **Invariant:** no SQL outside this folder, no HTTP and no Redis inside it.
 //! **Invariant:** the time comes in as a parameter; no statement calls `now()`.
 //! **Invariant:** a function that touches a tenant's rows takes the workspace as its second
-//! argument and says so in its `WHERE`.
+//! argument and says so in its `WHERE`. On Postgres, row-level security stands behind it: see
+//! [`as_tenant`].
 
 use sqlx::{
     Connection as _, Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
@@ -31,16 +32,19 @@ mod bulk;
 pub mod citations;
 pub mod claims;
 pub mod costs;
+pub mod credentials;
 pub mod daily_counts;
 pub mod diagnostics;
 pub mod dispatches;
 pub mod engines;
 pub mod hints;
 pub mod idempotency;
+pub mod invitations;
 pub mod job_admin;
 pub mod jobs;
 pub mod lanes;
 pub mod leaders;
+pub mod members;
 pub mod mentions;
 pub mod processes;
 pub mod prompts;
@@ -48,12 +52,17 @@ pub mod providers;
 pub mod queue_control;
 pub mod queue_minutes;
 pub mod raw_payloads;
+pub mod revocations;
 pub mod run_admin;
 pub mod run_writes;
 pub mod runs;
 pub mod schedules;
+mod tenancy;
 pub mod throttles;
+pub mod users;
 pub mod workspaces;
+
+pub use self::tenancy::{as_system, as_tenant};
 
 static POSTGRES: Migrator = sqlx::migrate!("../migrations/postgres");
 static SQLITE: Migrator = sqlx::migrate!("../migrations/sqlite");
@@ -155,7 +164,11 @@ impl Store {
     /// Brings the schema up to date.
     pub async fn migrate(&self) -> anyhow::Result<()> {
         match self {
-            Store::Postgres(pool) => POSTGRES.run(pool).await?,
+            Store::Postgres(pool) => {
+                POSTGRES.run(pool).await?;
+                // A table that came with the last of them is not left open.
+                pool.execute("SELECT secure_tenants()").await?;
+            }
             Store::Sqlite { writer, .. } => SQLITE.run(writer).await?,
         }
         Ok(())
@@ -181,21 +194,31 @@ impl Store {
         Ok(MigrationStatus { applied, known })
     }
 
-    /// A connection to read with.
+    /// A connection to read with. Inside [`as_tenant`] it sees one workspace.
     pub async fn read(&self) -> sqlx::Result<Conn> {
         Ok(Conn(match self {
-            Store::Postgres(pool) => Inner::Postgres(pool.acquire().await?),
+            Store::Postgres(pool) => match tenancy::tenant() {
+                Some(workspace) => {
+                    let begin = tenancy::begin_confined(workspace);
+                    Inner::PostgresTx(pool.begin_with(begin).await?)
+                }
+                None => Inner::Postgres(pool.acquire().await?),
+            },
             Store::Sqlite { readers, .. } => Inner::Sqlite(readers.acquire().await?),
         }))
     }
 
-    /// A transaction to write in; dropping it undoes it.
+    /// A transaction to write in; dropping it undoes it. Inside [`as_tenant`] it sees and changes
+    /// one workspace.
     ///
     /// SQLite takes the write lock here rather than at the first write: a transaction that
     /// upgrades later fails at once when another writer got in between, busy timeout or not.
     pub async fn begin(&self) -> sqlx::Result<Tx> {
         Ok(Tx(Conn(match self {
-            Store::Postgres(pool) => Inner::PostgresTx(pool.begin().await?),
+            Store::Postgres(pool) => Inner::PostgresTx(match tenancy::tenant() {
+                Some(workspace) => pool.begin_with(tenancy::begin_confined(workspace)).await?,
+                None => pool.begin().await?,
+            }),
             Store::Sqlite { writer, .. } => {
                 Inner::SqliteTx(writer.begin_with("BEGIN IMMEDIATE").await?)
             }
@@ -208,6 +231,27 @@ impl Store {
             Store::Postgres(pool) => pool.execute("SELECT 1").await.map(drop),
             Store::Sqlite { readers, .. } => readers.execute("SELECT 1").await.map(drop),
         }
+    }
+
+    /// Proves that transactions can be confined to a workspace: a server that forgot the role, or a
+    /// user who may not become it, would fail each request.
+    pub async fn check_tenancy(&self) -> anyhow::Result<()> {
+        if let Store::Postgres(pool) = self {
+            let may: bool = query_scalar(
+                "SELECT COALESCE((SELECT bool_and(pg_has_role(current_user, r.oid, 'MEMBER'))
+                                    AND COUNT(*) = 2
+                                  FROM pg_roles r
+                                  WHERE r.rolname IN ('aiv_tenant', 'aiv_system')), FALSE)",
+            )
+            .fetch_one(pool)
+            .await?;
+            anyhow::ensure!(
+                may,
+                "the database user cannot become aiv_tenant: let an administrator \
+                 GRANT aiv_tenant, aiv_system TO it"
+            );
+        }
+        Ok(())
     }
 
     /// The time of the database's clock, where it has one that is not this machine's.

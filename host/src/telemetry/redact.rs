@@ -11,12 +11,15 @@ use std::{
 const MASK: &str = "[redacted]";
 
 /// What credentials start with, and how long the rest must be to count as one.
-const MARKS: [(&str, usize); 6] = [
+const MARKS: [(&str, usize); 8] = [
     ("avk_live_", 8),
     ("Bearer ", 8),
     ("bearer ", 8),
     ("pplx-", 8),
     ("whsec_", 8),
+    ("avi_", 20),
+    // The beginning of a JSON object in base64: every JWT begins so.
+    ("eyJ", 20),
     // Short and part of ordinary words, so only with a long rest.
     ("sk-", 16),
 ];
@@ -117,6 +120,8 @@ mod tests {
     fn credentials_are_masked_and_words_are_not() {
         for (text, clean) in [
             ("key avk_live_0123456789 said", "key avk_live_[redacted] said"),
+            ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2ln", "token eyJ[redacted]"),
+            ("take avi_0123456789abcdefghij", "take avi_[redacted]"),
             ("Authorization: Bearer abcdef012345", "Authorization: Bearer [redacted]"),
             (
                 "postgres://aiv:hunter2@db:5432/aiv away",

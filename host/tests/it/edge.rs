@@ -297,3 +297,104 @@ async fn every_unknown_page_is_the_dashboard_and_no_unknown_file_is() {
     }
     assert_eq!(nobody.get("/assets/gone.js").await.status, 404);
 }
+
+/// What a browser would ask before it lets a page send a request.
+async fn preflight(host: &Host, origin: &str) -> Answer {
+    let request = host
+        .client
+        .request(Method::OPTIONS, "/v1/prompts")
+        .header("origin", origin)
+        .header("access-control-request-method", "POST");
+    Answer::of(request.send().await).await
+}
+
+#[tokio::test]
+async fn pages_of_named_origins_may_ask_and_no_others() {
+    let host = Host::start_with(|config| {
+        config.server.cors_allowed_origins = vec!["https://app.acme.com".into()];
+        config.server.hsts_seconds = 600;
+    })
+    .await;
+    let allowed = preflight(&host, "https://app.acme.com").await;
+    assert_eq!(allowed.status, 204);
+    assert_eq!(allowed.header("access-control-allow-origin"), Some("https://app.acme.com"));
+    assert!(allowed.header("access-control-allow-headers").unwrap().contains("authorization"));
+    assert!(allowed.header("access-control-allow-methods").unwrap().contains("PATCH"));
+    assert_eq!(allowed.header("access-control-allow-credentials"), None);
+    assert_eq!(allowed.header("strict-transport-security"), Some("max-age=600"));
+    for foreign in [
+        "https://evil.example",
+        "https://app.acme.com.evil.example",
+        "http://app.acme.com",
+        "https://app.acme.com:8443",
+        "null",
+    ] {
+        let refused = preflight(&host, foreign).await;
+        assert_eq!(refused.header("access-control-allow-origin"), None, "{foreign}");
+        assert_ne!(refused.status, 204, "{foreign}");
+    }
+    // A refusal is shown to the page as well, else nobody could find out why.
+    let request = host.client.get("/v1/prompts").header("origin", "https://app.acme.com");
+    let answer = Answer::of(request.send().await).await;
+    assert_eq!(answer.status, 401);
+    assert_eq!(answer.header("access-control-allow-origin"), Some("https://app.acme.com"));
+    assert!(answer.header("access-control-expose-headers").unwrap().contains("ratelimit"));
+    let varies = answer.headers.get_all("vary").iter();
+    assert!(varies.map(|value| value.to_str().unwrap()).any(|value| value.contains("origin")));
+}
+
+#[tokio::test]
+async fn no_page_may_ask_by_default_and_none_for_everybody() {
+    let host = Host::start().await;
+    let refused = preflight(&host, "https://app.acme.com").await;
+    assert_eq!((refused.status, refused.header("access-control-allow-origin")), (405, None));
+    for (origins, credentials, starts) in [
+        (vec!["*"], false, true),
+        (vec!["*"], true, false),
+        (vec!["https://a.example"], true, true),
+        (vec!["a.example"], false, false),
+        (vec!["https://a.example/path"], false, false),
+        (vec!["ftp://a.example"], false, false),
+    ] {
+        let mut app = host.app.clone();
+        let mut config = (*app.config).clone();
+        config.server.cors_allowed_origins = origins.iter().map(ToString::to_string).collect();
+        config.server.cors_allow_credentials = credentials;
+        app.config = std::sync::Arc::new(config);
+        assert_eq!(aiv::api::in_process(app).is_ok(), starts, "{origins:?} {credentials}");
+    }
+}
+
+#[tokio::test]
+async fn who_gets_credentials_wrong_is_slowed_down() {
+    let host = Host::start().await;
+    let guess = async || {
+        let request = host.client.get("/v1/auth/whoami").header("x-api-key", "avk_live_guess");
+        Answer::of(request.send().await).await
+    };
+    let mut guesses = 0;
+    while guess().await.status == 401 {
+        guesses += 1;
+        assert!(guesses <= 60, "nobody stops the guessing");
+    }
+    assert_problem(&guess().await, 429, "rate_limited");
+    assert!(guesses >= 60);
+    // Who has a good one is not bothered.
+    host.get("/v1/auth/whoami").await.expect(200);
+}
+
+#[tokio::test]
+async fn settings_are_read_anew_while_the_host_serves() {
+    let host = Host::start_with(|config| {
+        config.server.cors_allowed_origins = vec!["https://app.acme.com".into()];
+    })
+    .await;
+    assert_eq!(preflight(&host, "https://app.acme.com").await.status, 204);
+    let key = host.create_key(host.workspace.id, aiv::store::api_keys::Role::Owner, &["admin:*"]);
+    let reload = host.client.post("/v1/admin/config/reload").header("x-api-key", key.await);
+    let reloaded = Answer::of(reload.send().await).await.expect(200);
+    assert!(reloaded["settings"].as_array().unwrap().contains(&json!("CORS_ALLOWED_ORIGINS")));
+    // What this process's environment and file say: nothing.
+    assert_eq!(preflight(&host, "https://app.acme.com").await.status, 405);
+    host.post("/v1/admin/config/reload", Value::Null).await.expect(403);
+}

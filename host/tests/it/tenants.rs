@@ -1,6 +1,7 @@
 //! Nothing of one workspace is there for another, whatever the operation.
 
 use crate::support::Host;
+use aiv::store::{api_keys::Role, members, users};
 use poem::http::Method;
 use serde_json::json;
 use std::collections::HashMap;
@@ -14,6 +15,13 @@ async fn objects(host: &Host) -> HashMap<&'static str, String> {
     host.work().await;
     let schedule = json!({"name": "s", "cron": "@daily"});
     host.post("/v1/schedules", schedule).await.expect(201);
+    let invitation = json!({"email": "ada@acme.com", "role": "viewer"});
+    let invitation = host.post("/v1/invitations", invitation).await.expect(201);
+    let now = host.app.clock.now();
+    let mut tx = host.app.store.begin().await.unwrap();
+    let user = users::save(&mut tx, "aiv", "ada", None, None, now).await.unwrap();
+    members::insert(&mut tx, host.workspace.id, user.id, Role::Member, now).await.unwrap();
+    tx.commit().await.unwrap();
     let first = async |path: &str| {
         let list = host.get(path).await.expect(200);
         list["data"][0]["id"].as_str().unwrap().to_owned()
@@ -21,6 +29,8 @@ async fn objects(host: &Host) -> HashMap<&'static str, String> {
     let run = first("/v1/runs").await;
     HashMap::from([
         ("workspace", host.workspace.id.to_string()),
+        ("member", user.id.to_string()),
+        ("invitation", invitation["invitation"]["id"].as_str().unwrap().to_owned()),
         ("api_key", key["api_key"]["id"].as_str().unwrap().to_owned()),
         ("brand", first("/v1/brands").await),
         ("prompt", first("/v1/prompts").await),
@@ -83,7 +93,17 @@ async fn every_list_of_a_new_workspace_is_empty() {
     let host = Host::start().await;
     objects(&host).await;
     let other = host.other_workspace().await;
-    for path in ["brands", "prompts", "engines", "batches", "schedules", "runs", "costs"] {
+    for path in [
+        "brands",
+        "prompts",
+        "engines",
+        "batches",
+        "schedules",
+        "runs",
+        "costs",
+        "members",
+        "invitations",
+    ] {
         let list = other.get(format!("/v1/{path}")).await.expect(200);
         assert_eq!(list["data"], json!([]), "{path}");
     }

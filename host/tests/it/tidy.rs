@@ -8,9 +8,10 @@ use std::{
 
 /// Which of its siblings a top-level module may use. What is not listed may be used by all.
 const MAY_USE: &[(&str, &[&str])] = &[
-    ("cli", &["api", "jobs", "metrics", "providers", "queue", "redis", "store"]),
-    ("api", &["jobs", "metrics", "providers", "queue", "redis", "store"]),
+    ("cli", &["api", "identity", "jobs", "metrics", "providers", "queue", "redis", "store"]),
+    ("api", &["identity", "jobs", "metrics", "providers", "queue", "redis", "store"]),
     ("jobs", &["providers", "queue", "redis", "store"]),
+    ("identity", &["providers"]),
     ("metrics", &["store"]),
     ("providers", &["store"]),
     ("queue", &["redis", "store"]),

@@ -2,23 +2,35 @@
 //!
 //! **Invariant:** every deed goes through `jobs::operate`, which tells the audit log of it.
 
-use super::{Accepted, Body, Caller, Paging, Problem, Tag, page, types};
+use super::{
+    Accepted, Body, Caller, Paging, Problem, Tag, auth::Caches, edge_settings::EdgeSettings, page,
+    types,
+};
 use crate::App;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 
+mod config;
 mod figures;
 mod jobs;
 mod lanes;
 mod queues;
+mod revocations;
 mod system;
 mod workers;
 
 pub(super) use self::figures::Figures;
 
 /// Every resource of operators, in the order of the document.
-pub(super) type Apis = (system::Api, queues::Api, lanes::Api, jobs::Api, workers::Api);
+pub(super) type Apis =
+    (system::Api, queues::Api, lanes::Api, jobs::Api, workers::Api, revocations::Api, config::Api);
 
-pub(super) fn apis(app: &App, figures: &Arc<Figures>) -> Apis {
+pub(super) fn apis(
+    app: &App,
+    figures: &Arc<Figures>,
+    caches: &Arc<Caches>,
+    settings: &Arc<ArcSwap<EdgeSettings>>,
+) -> Apis {
     let operator = || Operator { app: app.clone(), figures: Arc::clone(figures) };
     (
         system::Api::new(operator()),
@@ -26,6 +38,8 @@ pub(super) fn apis(app: &App, figures: &Arc<Figures>) -> Apis {
         lanes::Api(operator()),
         jobs::Api(operator()),
         workers::Api(operator()),
+        revocations::Api { operator: operator(), caches: Arc::clone(caches) },
+        config::Api { operator: operator(), settings: Arc::clone(settings) },
     )
 }
 

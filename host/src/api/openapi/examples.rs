@@ -10,7 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 18] {
+fn all() -> [(&'static str, Value); 24] {
     [
         (
             "NewWorkspace",
@@ -18,6 +18,10 @@ fn all() -> [(&'static str, Value); 18] {
         ),
         ("WorkspacePatch", json!({"daily_budget_micros": 10_000_000})),
         ("NewApiKey", json!({"name": "nightly export", "role": "viewer", "scopes": ["read"]})),
+        ("MemberPatch", json!({"role": "admin"})),
+        ("NewInvitation", json!({"email": "ada@acme.com", "role": "member", "expires_in_days": 7})),
+        ("Acceptance", json!({"token": "avi_0000000000000000000000000000"})),
+        ("NewRevocation", json!({"subject": "ada@acme.com"})),
         (
             "NewBrand",
             json!({
@@ -43,6 +47,8 @@ fn all() -> [(&'static str, Value); 18] {
             "NewEngine",
             json!({"enabled": true, "surface": "answer", "country": "US", "config": {}, "concurrency": 16}),
         ),
+        ("NewCredential", json!({"value": "pplx-0000000000000000"})),
+        ("EngineTest", json!({"query": "What is the best CRM for a small agency?"})),
         ("NewPlatformBudget", json!({"limit_micros": 100_000_000})),
         (
             "NewThrottle",

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 /// Failures that any operation can answer with, and those that some can.
 const PROBLEMS: [(&str, &str, &str); 13] = [
     ("400", "BadRequest", "The request cannot be understood."),
-    ("401", "Unauthenticated", "No API key, or one that is not valid."),
+    ("401", "Unauthenticated", "No credential, or one that is not valid."),
     ("402", "OverBudget", "The budget does not allow it."),
-    ("403", "Forbidden", "The key may not do this."),
+    ("403", "Forbidden", "The caller may not do this."),
     ("404", "NotFound", "There is none in this workspace."),
     ("405", "MethodNotAllowed", "The path does not answer this method."),
     ("409", "Conflict", "It exists already, or its state does not allow this."),

@@ -83,14 +83,14 @@ pub(super) fn raw_payload(exchanges: &[Exchange], outcome: Option<&Outcome>) -> 
     RawPayload::new(&document)
 }
 
-pub(super) fn outcome_cost(outcome: &Outcome) -> (i64, &'static str) {
+pub(in crate::jobs) fn outcome_cost(outcome: &Outcome) -> (i64, &'static str) {
     match &outcome.meta().cost {
         Some(Cost { micro_usd, basis }) => (i64::from(*micro_usd), basis.as_str()),
         None => (0, "unknown"),
     }
 }
 
-pub(super) fn outcome_label(end: &CallEnd) -> &'static str {
+pub(in crate::jobs) fn outcome_label(end: &CallEnd) -> &'static str {
     match end {
         CallEnd::Done(Outcome::Answered(_)) => "ok",
         CallEnd::Done(Outcome::Absent(_)) => "no_answer",

@@ -30,6 +30,8 @@ use std::sync::Arc;
 mod call;
 mod ends;
 
+pub(super) use self::call::{outcome_cost, outcome_label};
+
 /// Asks one prompt of one engine and keeps what it answered.
 ///
 /// **Invariant:** the attempt row is written before the call is made: a repeat shows.
@@ -154,6 +156,9 @@ impl Try<'_> {
             _ => (Begin::Query(Box::new(self.query()?)), self.question.run.attempts + 1),
         };
         let run = &self.question.run;
+        let app = &self.context.app;
+        // Before money is reserved: one that does not open ends the try.
+        let own = app.credentials.of(run.workspace_id, &run.engine).await?;
         let resumes = matches!(begin, Begin::Resume(_));
         match self.context.run_writer.begin(self.wish(attempt, resumes)).await? {
             Begun::Started => {}
@@ -170,7 +175,7 @@ impl Try<'_> {
 
         let number = u16::try_from(self.claimed.attempt).unwrap_or(u16::MAX);
         let request = CallRequest { begin, attempt: number };
-        let report = self.context.app.providers.call(&self.route, request).await;
+        let report = app.providers.call_with(&self.route, request, &own).await;
         metrics::provider_call(&run.engine, call::outcome_label(&report.end), report.took);
         self.report(report, attempt).await
     }

@@ -36,6 +36,7 @@ use std::{
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) mod idp;
 pub(crate) mod process;
 pub(crate) mod server;
 
@@ -66,6 +67,11 @@ impl Host {
     /// recordings.
     pub(crate) async fn start() -> Self {
         Self::start_in(ProviderMode::Replay, None).await
+    }
+
+    /// A host with other settings.
+    pub(crate) async fn start_with(set: impl FnOnce(&mut Config)) -> Self {
+        Self::start_as(ProviderMode::Replay, set).await
     }
 
     /// A host that would ask the vendors, had it their keys.
@@ -158,6 +164,7 @@ impl Host {
             secret_hash: key.hash().to_vec(),
             role,
             scopes: scopes.iter().map(ToString::to_string).collect::<Vec<_>>().into(),
+            allowed_ips: None,
             expires_at: None,
             last_used_at: None,
             revoked_at: None,
