@@ -23,6 +23,7 @@ mod body;
 mod compress;
 mod created;
 mod docs;
+mod download;
 mod edge;
 mod etag;
 mod health;
@@ -38,21 +39,31 @@ mod types;
 mod ui;
 mod window;
 
+mod analyses;
 mod answers;
 mod api_keys;
 mod audit_log;
 mod batches;
+mod brand_facts;
+mod brand_preview;
 mod brands;
 mod budget;
 mod citations;
 mod costs;
+mod deletion_requests;
 mod engines;
 mod estimate;
+mod exports;
+mod intents;
+mod locales;
 mod metrics;
+mod personas;
 mod prompts;
 mod providers;
 mod runs;
 mod schedules;
+mod tags;
+mod topics;
 mod whoami;
 mod workspaces;
 
@@ -71,10 +82,21 @@ pub use self::server::serve;
 /// Every resource, in the order of the document.
 type Apis = (
     (whoami::Api, workspaces::Api, api_keys::Api, audit_log::Api),
-    (brands::Api, prompts::Api),
+    (exports::Api, deletion_requests::Api),
+    (brands::Api, brand_preview::Api, brand_facts::Api),
+    (
+        prompts::Api,
+        prompts::transfer::Api,
+        prompts::suggestions::Api,
+        intents::Api,
+        topics::Api,
+        personas::Api,
+        tags::Api,
+        locales::Api,
+    ),
     (providers::Api, engines::Api),
-    (batches::Api, schedules::Api, runs::Api, answers::Api),
-    (metrics::Api, citations::Api, costs::Api, budget::Api),
+    (batches::Api, schedules::Api, runs::Api, answers::Api, analyses::Api),
+    (metrics::Api, metrics::breakdowns::Api, citations::Api, costs::Api, budget::Api),
     admin::Apis,
 );
 
@@ -132,16 +154,29 @@ fn endpoint(
             api_keys::Api { app: app.clone(), cache: keys.clone() },
             audit_log::Api(app.clone()),
         ),
-        (brands::Api(app.clone()), prompts::Api(app.clone())),
+        (exports::Api(app.clone()), deletion_requests::Api(app.clone())),
+        (brands::Api(app.clone()), brand_preview::Api(app.clone()), brand_facts::Api(app.clone())),
+        (
+            prompts::Api(app.clone()),
+            prompts::transfer::Api(app.clone()),
+            prompts::suggestions::Api(app.clone()),
+            intents::Api(app.clone()),
+            topics::Api(app.clone()),
+            personas::Api(app.clone()),
+            tags::Api(app.clone()),
+            locales::Api(app.clone()),
+        ),
         (providers::Api(app.clone()), engines::Api(app.clone())),
         (
             batches::Api(app.clone()),
             schedules::Api(app.clone()),
             runs::Api(app.clone()),
             answers::Api(app.clone()),
+            analyses::Api(app.clone()),
         ),
         (
             metrics::Api(app.clone()),
+            metrics::breakdowns::Api(app.clone()),
             citations::Api(app.clone()),
             costs::Api(app.clone()),
             budget::Api(app.clone()),
@@ -167,6 +202,13 @@ fn endpoint(
             get(make(move |request| {
                 let health = health.clone();
                 async move { health.metrics(&request).await }
+            }))
+        })
+        .at("/downloads/:secret", {
+            let app = app.clone();
+            get(make(move |request| {
+                let app = app.clone();
+                async move { exports::open(&app, &request).await }
             }))
         })
         .at("/openapi.json", document("application/json", openapi().to_string()))

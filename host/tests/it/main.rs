@@ -7,6 +7,7 @@
 mod support;
 
 mod admin_queues;
+mod analyses;
 mod api_keys;
 mod audit_log;
 mod auth;
@@ -22,12 +23,16 @@ mod driver;
 mod edge;
 mod egress;
 mod engines;
+mod exports;
+mod intents;
 mod interop;
 mod metrics;
 mod mock;
 mod openapi;
 mod operations;
+mod personas;
 mod pipeline;
+mod prompt_sets;
 mod prompts;
 mod queue;
 mod queue_model;

@@ -30,6 +30,8 @@ use std::sync::Arc;
 mod call;
 mod ends;
 
+pub(super) use self::call::stored_outcome;
+
 /// Asks one prompt of one engine and keeps what it answered.
 ///
 /// **Invariant:** the attempt row is written before the call is made: a repeat shows.
