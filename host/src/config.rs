@@ -205,6 +205,10 @@ pub struct Workers {
     #[config(env = "WORKER_CONCURRENCY_DAILY_AGGREGATIONS", default = 2)]
     pub daily_aggregations: usize,
 
+    /// Analyses of stored answers at once in this process.
+    #[config(env = "WORKER_CONCURRENCY_REANALYSE_ANSWERS", default = 1)]
+    pub reanalyse: usize,
+
     /// Lower the rate of a lane while its vendor refuses calls, and raise it again afterwards.
     #[config(env = "AUTO_THROTTLE_ENABLED", default = true)]
     pub auto_throttle_enabled: bool,

@@ -49,6 +49,10 @@ ids! {
     BrandId,
     /// Why people ask: one intent owns several phrasings.
     IntentId,
+    /// What questions are about.
+    TopicId,
+    /// Who asks.
+    PersonaId,
     /// A question tracked across engines.
     PromptId,
     /// One immutable text of a prompt.
@@ -57,6 +61,12 @@ ids! {
     BatchId,
     /// One prompt version asked once of one engine; also names its answer.
     RunId,
+    /// A second reading of stored answers.
+    AnalysisId,
+    /// A workspace's data as one file.
+    ExportId,
+    /// The wish to remove a workspace.
+    DeletionRequestId,
     /// A unit of background work.
     JobId,
     /// A process of the platform; what it claims is signed with it.

@@ -22,6 +22,7 @@ pub mod queue;
 pub mod redis;
 pub mod seed;
 pub mod store;
+pub mod suggestions;
 pub mod telemetry;
 pub mod vault;
 

@@ -37,9 +37,9 @@ pub async fn fill(
             intent: Some(prompt.intent.clone()),
             language: Some("en".into()),
             country: Some("US".into()),
-            location: None,
             tags: prompt.tags.clone(),
             active: true,
+            ..NewPrompt::default()
         };
         prompts::insert(conn, workspace, new, now).await?;
     }

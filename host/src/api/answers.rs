@@ -1,14 +1,19 @@
-use super::{Caller, Problem, Tag, runs::RunOutcome, types::Timestamp};
+use super::{
+    Caller, Problem, Tag,
+    runs::RunOutcome,
+    types::{Nullable, Timestamp},
+};
 use crate::{
     App, Error,
-    ids::RunId,
+    ids::{RunId, WorkspaceId},
     store::{
-        answers, brands,
+        Conn, answers, brands,
         citations::{self, CitationKind, CitationOrigin},
-        mentions, runs,
+        mentions, raw_payloads, runs,
     },
 };
 use poem_openapi::{Enum, Object, OpenApi, param::Path, payload::Json, types::Any};
+use serde_json::Value;
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -36,7 +41,7 @@ struct Answer {
     /// Sources, in the order of the engine.
     citations: Vec<Citation>,
     /// The instrument: what was asked and what answered. A series breaks where it changes.
-    passport: Option<Any<serde_json::Value>>,
+    passport: Option<Any<Value>>,
     /// SHA-256 of what the vendor sent, as it is kept.
     raw_digest: Option<String>,
     /// Version of the analysis that found mentions and citations.
@@ -118,6 +123,29 @@ enum Origin {
     Text,
 }
 
+/// The mentions of an answer.
+#[derive(Object)]
+struct MentionList {
+    data: Vec<Mention>,
+}
+
+/// The citations of an answer.
+#[derive(Object)]
+struct CitationList {
+    data: Vec<Citation>,
+}
+
+/// What a vendor was asked and sent, as it is kept.
+#[derive(Object)]
+struct RawAnswer {
+    /// SHA-256 of the document as it is kept.
+    digest: String,
+    /// Requests and responses, in their order.
+    exchanges: Any<Value>,
+    /// What the component made of them; `null` for a call that failed.
+    outcome: Nullable<Any<Value>>,
+}
+
 pub(super) struct Api(pub(super) App);
 
 #[OpenApi(tag = "Tag::Runs")]
@@ -159,8 +187,7 @@ impl Api {
         let answer = answers::find(&mut conn, workspace, run.number).await?;
         let mentions = mentions::list(&mut conn, workspace, run.number).await?;
         let citations = citations::list(&mut conn, workspace, run.number).await?;
-        let tracked = brands::tracked(&mut conn, workspace).await?;
-        let names: Names = tracked.into_iter().map(|b| (b.number, (b.id.0, b.name))).collect();
+        let names = names(&mut conn, workspace).await?;
         Ok(Json(Answer {
             text: Some(answer.text),
             related_questions: answer.related.0,
@@ -172,6 +199,78 @@ impl Api {
             ..base
         }))
     }
+    /// List an answer's mentions
+    ///
+    /// Where the text names tracked brands, in the order of the text.
+    #[oai(path = "/answers/:answer/mentions", method = "get", operation_id = "list_mentions")]
+    async fn mentions(
+        &self,
+        caller: Caller,
+        /// Id of the run.
+        answer: Path<Uuid>,
+    ) -> Result<Json<MentionList>, Problem> {
+        let mut conn = self.0.store.read().await?;
+        let number = answered(&mut conn, caller.workspace, RunId(answer.0)).await?;
+        let rows = mentions::list(&mut conn, caller.workspace, number).await?;
+        let names = names(&mut conn, caller.workspace).await?;
+        let data = rows.into_iter().map(|row| Mention::of(&row, &names)).collect();
+        Ok(Json(MentionList { data }))
+    }
+
+    /// List an answer's citations
+    ///
+    /// Its sources, in the order of the engine.
+    #[oai(path = "/answers/:answer/citations", method = "get", operation_id = "list_citations")]
+    async fn citations(
+        &self,
+        caller: Caller,
+        /// Id of the run.
+        answer: Path<Uuid>,
+    ) -> Result<Json<CitationList>, Problem> {
+        let mut conn = self.0.store.read().await?;
+        let number = answered(&mut conn, caller.workspace, RunId(answer.0)).await?;
+        let rows = citations::list(&mut conn, caller.workspace, number).await?;
+        let names = names(&mut conn, caller.workspace).await?;
+        let data = rows.into_iter().map(|row| Citation::of(row, &names)).collect();
+        Ok(Json(CitationList { data }))
+    }
+
+    /// Find an answer's raw payload
+    ///
+    /// What went to the vendor and came back, as it is kept: credentials show as `[name]`.
+    #[oai(path = "/answers/:answer/raw", method = "get", operation_id = "find_raw_answer")]
+    async fn raw(
+        &self,
+        caller: Caller,
+        /// Id of the run.
+        answer: Path<Uuid>,
+    ) -> Result<Json<RawAnswer>, Problem> {
+        let workspace = caller.workspace;
+        let mut conn = self.0.store.read().await?;
+        let run = runs::find(&mut conn, workspace, RunId(answer.0)).await?;
+        let attempts = runs::attempts(&mut conn, workspace, run.number).await?;
+        let last = attempts.into_iter().rev().find_map(|attempt| attempt.raw_digest);
+        let digest = last.ok_or(Error::NotFound("raw answer"))?;
+        let document = raw_payloads::find(&mut conn, workspace, &digest).await?;
+        let document = document.ok_or(Error::NotFound("raw answer"))?;
+        let mut document: Value = serde_json::from_slice(&document).map_err(anyhow::Error::from)?;
+        Ok(Json(RawAnswer {
+            digest: hex::encode(digest),
+            exchanges: Any(document["exchanges"].take()),
+            outcome: Nullable(Some(document["outcome"].take()).filter(|o| !o.is_null()).map(Any)),
+        }))
+    }
+}
+
+/// Number of the run, which has an answer.
+async fn answered(conn: &mut Conn, workspace: WorkspaceId, id: RunId) -> crate::Result<i64> {
+    let run = runs::find(conn, workspace, id).await?;
+    run.outcome.map(|_| run.number).ok_or(Error::NotFound("answer"))
+}
+
+async fn names(conn: &mut Conn, workspace: WorkspaceId) -> crate::Result<Names> {
+    let tracked = brands::tracked(conn, workspace).await?;
+    Ok(tracked.into_iter().map(|brand| (brand.number, (brand.id.0, brand.name))).collect())
 }
 
 /// Id and name of each tracked brand, by the number that rows use.

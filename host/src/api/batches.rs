@@ -4,7 +4,7 @@ use super::{
 use crate::{
     App, Result,
     ids::{BatchId, PromptId},
-    jobs::{BatchRequest, plan_batch, start_batch},
+    jobs::{BatchRequest, BudgetFit, budget_fit, plan_batch, start_batch},
     store::{
         audit_logs,
         batches::{self, BatchProgress},
@@ -110,6 +110,32 @@ struct PlannedBatch {
     /// Keys of the engines.
     engines: Vec<String>,
     samples: i64,
+    budget: BatchBudget,
+}
+
+/// Whether a batch can be paid today.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct BatchBudget {
+    /// All of it can be paid. A batch that fits in part is started; runs that do not are skipped.
+    fits: bool,
+    /// What the workspace may still spend today, in millionths of a US dollar; absent when
+    /// unlimited.
+    left_micros: Option<i64>,
+    engines: Vec<EngineBudget>,
+}
+
+/// Whether an engine's part of a batch can be paid today.
+#[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
+struct EngineBudget {
+    /// Key of the engine.
+    engine: String,
+    /// What its runs cost as a rule, in millionths of a US dollar.
+    estimated_cost_micros: i64,
+    /// What the engine may still spend today; absent when unlimited.
+    left_micros: Option<i64>,
+    fits: bool,
 }
 
 page! {
@@ -143,7 +169,9 @@ impl Api {
         if dry_run {
             let mut conn = self.0.store.read().await?;
             let plan = plan_batch(&self.0, &mut conn, caller.workspace, request).await?;
+            let budget = budget_fit(&self.0, &mut conn, caller.workspace, &plan).await?;
             return Ok(Started::Not(Json(PlannedBatch {
+                budget: budget.into(),
                 planned: plan.planned,
                 estimated_cost_micros: plan.estimated_micros,
                 prompt_ids: plan.selection.prompts.into_iter().map(|id| id.0).collect(),
@@ -273,6 +301,19 @@ impl NewBatch {
         let prompts = prompt_ids.map(|ids| ids.into_iter().map(PromptId).collect());
         let priority = Priority::Interactive;
         Ok((BatchRequest { prompts, tags, engines, samples, slot, priority }, dry_run))
+    }
+}
+
+impl From<BudgetFit> for BatchBudget {
+    fn from(fit: BudgetFit) -> Self {
+        let BudgetFit { fits, left_micros, engines } = fit;
+        let engines = engines.into_iter().map(|fit| EngineBudget {
+            engine: fit.engine,
+            estimated_cost_micros: fit.estimated_micros,
+            left_micros: fit.left_micros,
+            fits: fit.fits,
+        });
+        BatchBudget { fits, left_micros, engines: engines.collect() }
     }
 }
 

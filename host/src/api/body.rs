@@ -27,6 +27,11 @@ impl<T: ParseFromJSON> Body<T> {
             let detail = format!("the body is not JSON: {error}");
             Problem::new(StatusCode::BAD_REQUEST, "malformed", detail)
         })?;
+        Self::of(value)
+    }
+
+    /// The same for a document that came in another format.
+    pub(super) fn of(value: Value) -> Result<Self, Problem> {
         let violations = violations(&T::name(), &value)?;
         if !violations.is_empty() {
             return Err(Error::Invalid(violations).into());

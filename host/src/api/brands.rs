@@ -65,7 +65,7 @@ pub(super) struct Brand {
 
 /// Why an alias is likely to count too much.
 #[derive(Object)]
-struct AliasWarning {
+pub(super) struct AliasWarning {
     /// JSON pointer to the alias; `/name` for the name.
     pointer: String,
     detail: String,
@@ -73,7 +73,7 @@ struct AliasWarning {
 
 /// A brand to track.
 #[derive(Object)]
-struct NewBrand {
+pub(super) struct NewBrand {
     #[oai(validator(min_length = 1, max_length = 100))]
     name: String,
     kind: BrandKind,
@@ -220,7 +220,7 @@ impl Api {
 }
 
 impl NewBrand {
-    fn checked(self) -> Result<brands::NewBrand> {
+    pub(super) fn checked(self) -> Result<brands::NewBrand> {
         let NewBrand { name, kind, aliases, domains } = self;
         let mut rules = Rules::default();
         rules.name("/name", &name);
@@ -244,25 +244,31 @@ impl NewBrand {
 /// The brand with what its aliases may be mistaken for.
 async fn linted(conn: &mut Conn, row: brands::Brand) -> Result<Brand> {
     let tracked = brands::tracked(conn, row.workspace_id).await?;
-    // A brand that is tracked no more has an index that no tracked brand has.
+    let warnings = lint(&row, &tracked);
+    Ok(Brand { warnings, ..row.into() })
+}
+
+/// What the aliases of `row` may be mistaken for, among the brands that are tracked.
+pub(super) fn lint(row: &brands::Brand, tracked: &[brands::Brand]) -> Vec<AliasWarning> {
+    // A brand that is not tracked has an index that no tracked brand has.
     let own = tracked.iter().position(|other| other.id == row.id).unwrap_or(tracked.len());
     let own = u32::try_from(own).unwrap_or(u32::MAX);
     let others: Vec<TrackedBrand> = (0..)
-        .zip(&tracked)
+        .zip(tracked)
         .map(|(id, brand)| TrackedBrand { id, aliases: brand_names::known(id, brand).aliases })
         .collect();
     let mut warnings = Vec::new();
-    let known = brand_names::known(own, &row);
+    let known = brand_names::known(own, row);
     for (index, alias) in known.aliases.iter().enumerate() {
         // The name follows the aliases, when it is counted at all.
         let is_alias = index < row.aliases.len();
         let pointer = if is_alias { format!("/aliases/{index}") } else { "/name".into() };
         for warning in mentions::lint_alias(alias, own, &others) {
-            let detail = explain(&warning, &tracked);
+            let detail = explain(&warning, tracked);
             warnings.push(AliasWarning { pointer: pointer.clone(), detail });
         }
     }
-    Ok(Brand { warnings, ..row.into() })
+    warnings
 }
 
 fn explain(warning: &mentions::AliasWarning, tracked: &[brands::Brand]) -> String {

@@ -107,8 +107,12 @@ pub(super) async fn compress(mut response: Response, wanted: Option<Coding>) -> 
     response
 }
 
-/// Streams of events are not: a compressor would hold events back.
+/// Streams of events are not: a compressor would hold events back. Nor are files to keep, which may
+/// be longer than memory.
 fn is_text(response: &Response) -> bool {
+    if response.headers().contains_key(header::CONTENT_DISPOSITION) {
+        return false;
+    }
     let Some(kind) = response.content_type() else { return false };
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind != "text/event-stream"

@@ -26,6 +26,7 @@ mod compress;
 mod cors;
 mod created;
 mod docs;
+mod download;
 mod edge;
 mod edge_settings;
 mod etag;
@@ -42,10 +43,13 @@ mod types;
 mod ui;
 mod window;
 
+mod analyses;
 mod answers;
 mod api_keys;
 mod audit_log;
 mod batches;
+mod brand_facts;
+mod brand_preview;
 mod brands;
 mod budget;
 mod citations;
@@ -57,11 +61,20 @@ mod estimate;
 mod invitations;
 mod me;
 mod members;
+mod deletion_requests;
+mod engines;
+mod estimate;
+mod exports;
+mod intents;
+mod locales;
 mod metrics;
+mod personas;
 mod prompts;
 mod providers;
 mod runs;
 mod schedules;
+mod tags;
+mod topics;
 mod whoami;
 mod workspaces;
 
@@ -85,6 +98,22 @@ type Apis = (
     (providers::Api, engines::Api, credentials::Api, engine_test::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api),
     (metrics::Api, citations::Api, costs::Api, budget::Api),
+    (whoami::Api, workspaces::Api, api_keys::Api, audit_log::Api),
+    (exports::Api, deletion_requests::Api),
+    (brands::Api, brand_preview::Api, brand_facts::Api),
+    (
+        prompts::Api,
+        prompts::transfer::Api,
+        prompts::suggestions::Api,
+        intents::Api,
+        topics::Api,
+        personas::Api,
+        tags::Api,
+        locales::Api,
+    ),
+    (providers::Api, engines::Api),
+    (batches::Api, schedules::Api, runs::Api, answers::Api, analyses::Api),
+    (metrics::Api, metrics::breakdowns::Api, citations::Api, costs::Api, budget::Api),
     admin::Apis,
 );
 
@@ -158,14 +187,29 @@ fn endpoint(
             credentials::Api(app.clone()),
             engine_test::Api(app.clone()),
         ),
+        (exports::Api(app.clone()), deletion_requests::Api(app.clone())),
+        (brands::Api(app.clone()), brand_preview::Api(app.clone()), brand_facts::Api(app.clone())),
+        (
+            prompts::Api(app.clone()),
+            prompts::transfer::Api(app.clone()),
+            prompts::suggestions::Api(app.clone()),
+            intents::Api(app.clone()),
+            topics::Api(app.clone()),
+            personas::Api(app.clone()),
+            tags::Api(app.clone()),
+            locales::Api(app.clone()),
+        ),
+        (providers::Api(app.clone()), engines::Api(app.clone())),
         (
             batches::Api(app.clone()),
             schedules::Api(app.clone()),
             runs::Api(app.clone()),
             answers::Api(app.clone()),
+            analyses::Api(app.clone()),
         ),
         (
             metrics::Api(app.clone()),
+            metrics::breakdowns::Api(app.clone()),
             citations::Api(app.clone()),
             costs::Api(app.clone()),
             budget::Api(app.clone()),
@@ -191,6 +235,13 @@ fn endpoint(
             get(make(move |request| {
                 let health = health.clone();
                 async move { health.metrics(&request).await }
+            }))
+        })
+        .at("/downloads/:secret", {
+            let app = app.clone();
+            get(make(move |request| {
+                let app = app.clone();
+                async move { exports::open(&app, &request).await }
             }))
         })
         .at("/openapi.json", document("application/json", openapi().to_string()))

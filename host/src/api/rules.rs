@@ -22,6 +22,13 @@ impl Rules {
         self.require(!name.trim().is_empty(), pointer, "must have visible characters");
     }
 
+    pub(super) fn tags(&mut self, pointer: &str, tags: &[String]) {
+        for (index, tag) in tags.iter().enumerate() {
+            let fits = !tag.trim().is_empty() && tag.chars().count() <= 50;
+            self.require(fits, format!("{pointer}/{index}"), "must have 1 to 50 characters");
+        }
+    }
+
     pub(super) fn timezone(&mut self, pointer: &str, zone: &str) {
         let known = zone.parse::<chrono_tz::Tz>().is_ok();
         self.require(known, pointer, "must be an IANA time zone, such as Europe/Copenhagen");

@@ -18,8 +18,8 @@ pub(super) enum Period {
 /// A span of days, both included.
 #[derive(Object)]
 pub(super) struct Days {
-    from: NaiveDate,
-    to: NaiveDate,
+    pub(super) from: NaiveDate,
+    pub(super) to: NaiveDate,
 }
 
 /// The longest window, in days.

@@ -19,11 +19,16 @@ use tokio_util::{sync::DropGuard, task::TaskTracker};
 pub mod schedules;
 
 mod analysis;
+mod archive;
 mod budget_sweep;
 mod daily_aggregations;
+mod delete_workspace;
+mod export_sweep;
+mod export_workspace;
 mod gather;
 pub mod operate;
 mod permits;
+mod reanalyse;
 mod run_batch;
 mod run_prompt;
 mod run_reader;
@@ -34,7 +39,10 @@ use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_wri
 pub use self::{
     budget_sweep::budget_policy,
     daily_aggregations::DailyAggregations,
-    run_batch::{BatchRequest, RunBatch, plan_batch, start_batch},
+    delete_workspace::{DeleteWorkspace, request_deletion},
+    export_workspace::{ExportWorkspace, start_export},
+    reanalyse::{ReanalyseAnswers, start_analysis},
+    run_batch::{BatchRequest, BudgetFit, RunBatch, budget_fit, plan_batch, start_batch},
     run_prompt::RunPrompt,
     test_engine::{TestStatus, Tested, test_engine},
 };
@@ -73,7 +81,7 @@ pub struct Context {
     run_writer: RunWriter,
     analyzers: Analyzers,
     permits: Permits,
-    _sweeper: DropGuard,
+    _sweepers: [DropGuard; 2],
 }
 
 impl Context {
@@ -81,14 +89,15 @@ impl Context {
     pub fn new(app: App, tasks: &TaskTracker) -> Self {
         let run_reader = RunReader::start(app.store.clone(), tasks);
         let run_writer = RunWriter::start(&app.store, &app.clock, &budget_policy(&app), tasks);
-        let sweeper = budget_sweep::start(app.clone(), tasks);
+        let sweepers =
+            [budget_sweep::start(app.clone(), tasks), export_sweep::start(app.clone(), tasks)];
         Context {
             app,
             run_reader,
             run_writer,
             analyzers: Analyzers::default(),
             permits: Permits::default(),
-            _sweeper: sweeper,
+            _sweepers: sweepers,
         }
     }
 }
@@ -103,6 +112,9 @@ impl Handlers for Context {
                 name: DailyAggregations::QUEUE,
                 concurrency: workers.daily_aggregations.max(1),
             },
+            QueueSpec { name: ReanalyseAnswers::QUEUE, concurrency: workers.reanalyse.max(1) },
+            QueueSpec { name: ExportWorkspace::QUEUE, concurrency: 1 },
+            QueueSpec { name: DeleteWorkspace::QUEUE, concurrency: 1 },
         ]
     }
 
@@ -118,10 +130,18 @@ impl Handlers for Context {
         error: &'a str,
     ) -> BoxFuture<'a, Result<()>> {
         Box::pin(async move {
+            // A payload that says nothing has nothing to clean up.
             match queue {
                 RunPrompt::QUEUE => match serde_json::from_value::<RunPrompt>(payload) {
                     Ok(job) => job.bury(self, conn, error).await,
-                    // A payload that says nothing has no run to end.
+                    Err(_) => Ok(()),
+                },
+                ReanalyseAnswers::QUEUE => match serde_json::from_value(payload) {
+                    Ok(job) => ReanalyseAnswers::bury(&job, self, conn, error).await,
+                    Err(_) => Ok(()),
+                },
+                ExportWorkspace::QUEUE => match serde_json::from_value(payload) {
+                    Ok(job) => ExportWorkspace::bury(&job, self, conn, error).await,
                     Err(_) => Ok(()),
                 },
                 _ => Ok(()),
@@ -134,6 +154,9 @@ impl Handlers for Context {
             RunPrompt::QUEUE => Box::pin(perform::<RunPrompt>(self, claimed)),
             RunBatch::QUEUE => Box::pin(perform::<RunBatch>(self, claimed)),
             DailyAggregations::QUEUE => Box::pin(perform::<DailyAggregations>(self, claimed)),
+            ReanalyseAnswers::QUEUE => Box::pin(perform::<ReanalyseAnswers>(self, claimed)),
+            ExportWorkspace::QUEUE => Box::pin(perform::<ExportWorkspace>(self, claimed)),
+            DeleteWorkspace::QUEUE => Box::pin(perform::<DeleteWorkspace>(self, claimed)),
             other => {
                 let error = Error::Internal(anyhow::anyhow!("no job is called {other}"));
                 Box::pin(async move { Err(error) })

@@ -4,7 +4,9 @@
 //! transaction; one that finds everything as it should be leaves none.
 //! **Invariant:** the database is all that is spoken to. A broker is told by whoever reads it.
 
-use super::{DailyAggregations, Job, RunBatch, RunPrompt};
+use super::{
+    DailyAggregations, DeleteWorkspace, ExportWorkspace, Job, ReanalyseAnswers, RunBatch, RunPrompt,
+};
 use crate::{
     Error, Result,
     ids::{JobId, ProcessId, RunId, WorkspaceId},
@@ -22,8 +24,15 @@ use serde_json::json;
 use std::collections::HashSet;
 
 /// Every queue by its name. Nothing is put into `copilotPlanner` yet.
-pub const QUEUES: [&str; 4] =
-    [RunPrompt::QUEUE, RunBatch::QUEUE, DailyAggregations::QUEUE, "copilotPlanner"];
+pub const QUEUES: [&str; 7] = [
+    RunPrompt::QUEUE,
+    RunBatch::QUEUE,
+    DailyAggregations::QUEUE,
+    ReanalyseAnswers::QUEUE,
+    ExportWorkspace::QUEUE,
+    DeleteWorkspace::QUEUE,
+    "copilotPlanner",
+];
 
 /// Jobs that one deed may touch: more are done by repeating it.
 pub const AT_ONCE: i64 = 1000;
@@ -34,7 +43,8 @@ pub const AT_ONCE: i64 = 1000;
 /// When there is none; the error names those there are.
 pub fn queue(name: &str) -> Result<&'static str> {
     QUEUES.into_iter().find(|queue| *queue == name).ok_or(Error::NotFound(
-        "queue (runPrompt, runBatch, dailyAggregations and copilotPlanner are there)",
+        "queue (runPrompt, runBatch, dailyAggregations, reanalyseAnswers, exportWorkspace, \
+         deleteWorkspace and copilotPlanner are there)",
     ))
 }
 

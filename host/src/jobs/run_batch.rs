@@ -53,6 +53,76 @@ pub struct BatchPlan {
     pub priority: Priority,
     pub planned: i64,
     pub estimated_micros: i64,
+    /// What each engine's part costs as a rule, by key.
+    pub by_engine: Vec<(String, i64)>,
+}
+
+/// Whether a batch can be paid today.
+#[derive(Debug, Clone)]
+pub struct BudgetFit {
+    /// All of it can. A batch that fits in part is started; the rest of it is skipped.
+    pub fits: bool,
+    /// What the workspace may still spend today; no bound when `None`.
+    pub left_micros: Option<i64>,
+    pub engines: Vec<EngineFit>,
+}
+
+/// Whether an engine's part of a batch can be paid today.
+#[derive(Debug, Clone)]
+pub struct EngineFit {
+    pub engine: String,
+    pub estimated_micros: i64,
+    /// What the engine may still spend today; no bound when `None`.
+    pub left_micros: Option<i64>,
+    pub fits: bool,
+}
+
+impl EngineFit {
+    /// Nothing can be asked of it today.
+    pub fn is_closed(&self) -> bool {
+        self.left_micros == Some(0)
+    }
+}
+
+/// Holds a plan against the budgets of today. Refuses when every engine of it is closed.
+pub async fn budget_fit(
+    app: &App,
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    plan: &BatchPlan,
+) -> Result<BudgetFit> {
+    let now = app.clock.now();
+    let day = workspaces::find(conn, workspace).await?.day(now);
+    let levels = budgets::today(conn, workspace, day, &budget_policy(app), now).await?;
+    let left = |scope: budgets::Scope, engine: &str| {
+        let level = levels.iter().find(|l| l.key.scope == scope && l.key.engine == engine);
+        level.and_then(|found| found.level.left())
+    };
+    let enough = |left: Option<i64>, wanted: i64| left.is_none_or(|left| wanted <= left);
+    let engines: Vec<EngineFit> = plan
+        .by_engine
+        .iter()
+        .map(|(engine, estimated)| {
+            let left_micros = left(budgets::Scope::Engine, engine);
+            EngineFit {
+                engine: engine.clone(),
+                estimated_micros: *estimated,
+                left_micros,
+                fits: enough(left_micros, *estimated) && left_micros != Some(0),
+            }
+        })
+        .collect();
+    if !engines.is_empty() && engines.iter().all(EngineFit::is_closed) {
+        return Err(Error::Budget(format!(
+            "the budget of every engine of this batch is used up or closed on {day}: raise the \
+             daily_budget_micros of one, or wait for tomorrow"
+        )));
+    }
+    let left_micros = left(budgets::Scope::Workspace, "");
+    let shared = [left_micros, left(budgets::Scope::Platform, "")];
+    let fits = engines.iter().all(|engine| engine.fits)
+        && shared.into_iter().all(|left| enough(left, plan.estimated_micros) && left != Some(0));
+    Ok(BudgetFit { fits, left_micros, engines })
 }
 
 /// Finds what a request comes to; refuses what cannot be asked, naming each mistake.
@@ -117,14 +187,17 @@ pub async fn plan_batch(
     }
 
     let per_engine = i64::try_from(chosen.len()).unwrap_or(i64::MAX).saturating_mul(samples);
-    let estimated_micros = enabled
+    let by_engine: Vec<(String, i64)> = enabled
         .filter(|engine| keys.contains(&engine.key))
-        .filter_map(|engine| {
-            let route = app.providers.find(&engine.key)?;
-            Some(i64::from(route.surface(&engine.surface)?.typical_cost_micro_usd))
+        .map(|engine| {
+            let route = app.providers.find(&engine.key);
+            let surface = route.as_ref().and_then(|route| route.surface(&engine.surface));
+            let typical = surface.map_or(0, |surface| i64::from(surface.typical_cost_micro_usd));
+            (engine.key.clone(), typical.saturating_mul(per_engine))
         })
-        .map(|typical| typical.saturating_mul(per_engine))
-        .sum();
+        .collect();
+    let estimated_micros =
+        by_engine.iter().fold(0_i64, |sum, (_, micros)| sum.saturating_add(*micros));
     Ok(BatchPlan {
         planned: per_engine.saturating_mul(i64::try_from(keys.len()).unwrap_or(i64::MAX)),
         selection: Selection {
@@ -135,13 +208,14 @@ pub async fn plan_batch(
         slot,
         priority,
         estimated_micros,
+        by_engine,
     })
 }
 
 /// Writes the batch and the job that makes its runs; wake the queue after the commit.
 ///
-/// Refuses when the budget of the day is used up: every run would be skipped. A batch that fits in
-/// part is started; the runs that do not are skipped.
+/// Refuses when the budget of the day is used up, or that of every engine: all runs would be
+/// skipped. A batch that fits in part is started; the runs that do not are skipped.
 pub async fn start_batch(
     app: &App,
     conn: &mut Conn,
@@ -152,6 +226,7 @@ pub async fn start_batch(
     let now = app.clock.now();
     let owner = workspaces::find(conn, workspace).await?;
     budgets::check(conn, workspace, owner.day(now), &budget_policy(app), now).await?;
+    budget_fit(app, conn, workspace, &plan).await?;
     let batch = Batch {
         id: BatchId::generate(),
         workspace_id: workspace,

@@ -10,7 +10,7 @@ use crate::{
         Conn,
         brands::{self, Brand, BrandKind},
         daily_counts::{self, BrandDay, PromptDay},
-        prompts,
+        prompts::{self, PromptGroup},
         workspaces::Workspace,
     },
 };
@@ -29,9 +29,13 @@ use chrono::{Days, NaiveDate};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+mod breakdowns;
 mod domains;
 
-pub use self::domains::{TopDomain, top_domains};
+pub use self::{
+    breakdowns::{AtEngine, AtPrompt},
+    domains::{Opportunity, SourceCounts, TopDomain, opportunities, sources, top_domains},
+};
 
 /// Days in the workspace's time zone, both included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -63,14 +67,40 @@ impl Window {
 }
 
 /// Which answers count.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Scope {
     /// Only this engine.
     pub engine: Option<String>,
     /// Only prompts with this tag.
     pub tag: Option<String>,
+    /// Only prompts of this intent, by name.
+    pub intent: Option<String>,
+    /// Only prompts about this topic, by name.
+    pub topic: Option<String>,
+    /// Only prompts that this persona asks, by name.
+    pub persona: Option<String>,
+    /// Only prompts that are asked in this language. A prompt that leaves it to the engine has none.
+    pub language: Option<String>,
+    /// Only prompts that are asked from this country. A prompt that leaves it to the engine has
+    /// none.
+    pub country: Option<String>,
     /// Prompts that name an own brand, instead of those that do not.
     pub branded: bool,
+}
+
+impl Scope {
+    /// Whether the prompt is in it, apart from the brands it names.
+    fn holds(&self, prompt: &PromptGroup) -> bool {
+        let same = |wanted: &Option<String>, has: &Option<String>| {
+            wanted.is_none() || wanted.as_ref() == has.as_ref()
+        };
+        self.tag.as_ref().is_none_or(|tag| prompt.tags.contains(tag))
+            && same(&self.intent, &prompt.intent)
+            && same(&self.topic, &prompt.topic)
+            && same(&self.persona, &prompt.persona)
+            && same(&self.language, &prompt.language)
+            && same(&self.country, &prompt.country)
+    }
 }
 
 /// The state of a workspace in a window.
@@ -157,6 +187,8 @@ pub struct Counts {
     brands: Vec<Brand>,
     /// Keys of the engines with a run, in order.
     engines: Vec<String>,
+    /// The prompts in scope.
+    groups: HashMap<PromptId, PromptGroup>,
     prompts: Vec<(Key, PromptDay)>,
     by_brand: HashMap<i64, HashMap<Key, BrandDay>>,
 }
@@ -188,23 +220,25 @@ pub async fn load(
     let tracked = brands::tracked(conn, workspace.id).await?;
     let own = own_names(&tracked)?;
     let mut scratch = Scratch::default();
-    let clusters: HashMap<PromptId, Cluster> = prompts::groups(conn, workspace.id)
+    let groups: HashMap<PromptId, PromptGroup> = prompts::groups(conn, workspace.id)
         .await?
         .into_iter()
-        .filter(|prompt| scope.tag.as_ref().is_none_or(|tag| prompt.tags.contains(tag)))
-        .filter(|prompt| own.is_branded(&mut scratch, &prompt.text) == scope.branded)
-        .map(|prompt| {
-            (prompt.id, prompt.intent_id.map_or(Cluster::Prompt(prompt.id), Cluster::Intent))
-        })
+        .filter(|prompt| scope.holds(prompt))
+        .filter(|prompt| is_branded(&own, &mut scratch, prompt) == scope.branded)
+        .map(|prompt| (prompt.id, prompt))
         .collect();
+    let cluster = |id: PromptId| {
+        let intent = groups.get(&id)?.intent_id;
+        Some(intent.map_or(Cluster::Prompt(id), Cluster::Intent))
+    };
     let in_scope = |engine: &String| scope.engine.as_ref().is_none_or(|wanted| wanted == engine);
 
     let mut rows = daily_counts::prompts(conn, workspace.id, window.from, window.to).await?;
-    rows.retain(|row| in_scope(&row.engine) && clusters.contains_key(&row.prompt_id));
+    rows.retain(|row| in_scope(&row.engine) && groups.contains_key(&row.prompt_id));
     let engines: BTreeSet<String> = rows.iter().map(|row| row.engine.clone()).collect();
     let engines: Vec<String> = engines.into_iter().collect();
     let key = |day, engine: &String, prompt| {
-        let cluster = *clusters.get(&prompt)?;
+        let cluster = cluster(prompt)?;
         let engine = engines.binary_search(engine).ok()?;
         Some(Key { day, engine, prompt, cluster })
     };
@@ -220,7 +254,13 @@ pub async fn load(
         }
     }
     let synthetic = workspace.synthetic;
-    Ok(Counts { window, synthetic, brands: tracked, engines, prompts, by_brand })
+    Ok(Counts { window, synthetic, brands: tracked, engines, groups, prompts, by_brand })
+}
+
+/// Whether engines are told an own brand's name, by the question or by who asks it.
+fn is_branded(own: &Analyzer, scratch: &mut Scratch, prompt: &PromptGroup) -> bool {
+    let mut named = |text: &str| own.is_branded(scratch, text);
+    named(&prompt.text) || prompt.context.as_deref().is_some_and(named)
 }
 
 /// The names that make a prompt a branded one.

@@ -1,5 +1,8 @@
 use super::{Conn, bulk::Rows, on_db};
-use crate::{Error, Result, ids::WorkspaceId};
+use crate::{
+    Error, Result,
+    ids::{RunId, WorkspaceId},
+};
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, query_as, types::Json};
 
@@ -48,4 +51,21 @@ pub async fn find(conn: &mut Conn, workspace: WorkspaceId, run_number: i64) -> R
             .await
     })?
     .ok_or(Error::NotFound("answer"))
+}
+
+/// The texts of the newest answers, each with its run.
+pub async fn newest(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    limit: i64,
+) -> Result<Vec<(RunId, String)>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT r.id, a.text FROM runs r JOIN answers a ON a.run_number = r.number
+         WHERE r.workspace_id = $1 AND r.day IS NOT NULL
+         ORDER BY r.day DESC, r.number DESC LIMIT $2",
+    )
+    .bind(workspace)
+    .bind(limit)
+    .fetch_all(c)
+    .await)?)
 }

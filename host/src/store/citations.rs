@@ -1,5 +1,9 @@
 use super::{Conn, bulk::Rows, on_db};
-use crate::{Result, ids::WorkspaceId};
+use crate::{
+    Result,
+    ids::{PromptId, RunId, WorkspaceId},
+};
+use chrono::NaiveDate;
 use sqlx::{FromRow, query_as, types::Json};
 use std::collections::HashMap;
 
@@ -117,6 +121,54 @@ pub async fn list(
     )
     .bind(workspace)
     .bind(run_number)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// A citation of a domain in the answer that gives it.
+#[derive(Debug, Clone, FromRow)]
+pub struct Place {
+    pub run: RunId,
+    pub prompt: PromptId,
+    pub engine: String,
+    pub day: NaiveDate,
+    pub url: String,
+    pub title: Option<String>,
+    pub position: i64,
+    pub visible: bool,
+    pub markers: Json<Vec<String>>,
+    /// Of the answer.
+    pub text: String,
+}
+
+/// Where answers of these days cite a domain, the newest first. The counts say on which days to
+/// look: citations have no index by domain, which every answer would have to pay for.
+pub async fn places(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    domain: &str,
+    (from, to): (NaiveDate, NaiveDate),
+    engine: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Place>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT r.id AS run, r.prompt_id AS prompt, r.engine, r.day, c.url, c.title, c.position,
+                c.visible, c.markers, a.text
+         FROM domains d
+         JOIN daily_domain_counts t ON t.domain = d.number AND t.workspace_id = $1
+             AND t.day BETWEEN $3 AND $4
+         JOIN runs r ON r.workspace_id = t.workspace_id AND r.day = t.day AND r.engine = t.engine
+         JOIN citations c ON c.run_number = r.number AND c.domain = d.number
+         JOIN answers a ON a.run_number = r.number
+         WHERE d.name = $2 AND ($5 IS NULL OR t.engine = $5)
+         ORDER BY r.day DESC, r.number DESC, c.position LIMIT $6",
+    )
+    .bind(workspace)
+    .bind(domain)
+    .bind(from)
+    .bind(to)
+    .bind(engine)
+    .bind(limit)
     .fetch_all(c)
     .await)?)
 }

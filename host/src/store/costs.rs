@@ -89,3 +89,45 @@ pub async fn spent_on(conn: &mut Conn, workspace: WorkspaceId, day: NaiveDate) -
     .fetch_one(c)
     .await)?)
 }
+
+/// Which lines of the ledger to show.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct LedgerFilter {
+    /// Days in the workspace's time zone, both included.
+    pub from: NaiveDate,
+    pub to: NaiveDate,
+    pub engine: Option<String>,
+    /// `reserve`, `settle` or `release`.
+    pub kind: Option<String>,
+}
+
+/// Where a page of the ledger begins.
+pub type LedgerKey = (NaiveDate, LedgerEntryId);
+
+/// The lines before `before`, newest day first. Recordings stand here too, and say so.
+pub async fn ledger(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    filter: &LedgerFilter,
+    before: Option<LedgerKey>,
+    limit: i64,
+) -> Result<Vec<LedgerEntry>> {
+    let LedgerFilter { from, to, engine, kind } = filter;
+    let (day, id) = before.unzip();
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT * FROM cost_ledger
+         WHERE workspace_id = $1 AND day BETWEEN $2 AND $3 AND ($4 IS NULL OR engine = $4)
+           AND ($5 IS NULL OR kind = $5) AND ($6 IS NULL OR (day, id) < ($6, $7))
+         ORDER BY day DESC, id DESC LIMIT $8",
+    )
+    .bind(workspace)
+    .bind(from)
+    .bind(to)
+    .bind(engine)
+    .bind(kind)
+    .bind(day)
+    .bind(id)
+    .bind(limit)
+    .fetch_all(c)
+    .await)?)
+}

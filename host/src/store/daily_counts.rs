@@ -9,7 +9,7 @@ use crate::{
     ids::{PromptId, WorkspaceId},
 };
 use chrono::NaiveDate;
-use sqlx::{FromRow, query, query_as};
+use sqlx::{FromRow, query, query_as, query_scalar};
 use std::collections::BTreeMap;
 
 /// Where a count belongs.
@@ -446,5 +446,80 @@ pub async fn top_domains(
     .bind(to)
     .bind(limit)
     .fetch_all(c)
+    .await)?)
+}
+
+/// Every domain that answers of a window gave, over all engines or at one of them.
+pub async fn domains(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    from: NaiveDate,
+    to: NaiveDate,
+    engine: Option<&str>,
+) -> Result<Vec<DomainRow>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT d.name AS domain, '' AS engine, MAX(t.day) AS last_seen,
+                CAST(SUM(t.answers) AS BIGINT) AS answers, CAST(SUM(t.cited) AS BIGINT) AS cited,
+                CAST(SUM(t.listed) AS BIGINT) AS listed,
+                CAST(SUM(t.competitor_only) AS BIGINT) AS competitor_only
+         FROM daily_domain_counts t JOIN domains d ON d.number = t.domain
+         WHERE t.workspace_id = $1 AND t.day BETWEEN $2 AND $3
+           AND ($4 IS NULL OR t.engine = $4)
+         GROUP BY d.name ORDER BY d.name",
+    )
+    .bind(workspace)
+    .bind(from)
+    .bind(to)
+    .bind(engine)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// A domain at an engine, in answers that name a competitor and no own brand.
+#[derive(Debug, Clone, FromRow)]
+pub struct CompetitorOnly {
+    /// Number of the domain.
+    pub number: i64,
+    pub domain: String,
+    pub answers: i64,
+    pub last_seen: NaiveDate,
+}
+
+/// The domains of such answers in a window, a row per engine.
+pub async fn competitor_only(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<Vec<CompetitorOnly>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT d.number, d.name AS domain, CAST(SUM(t.competitor_only) AS BIGINT) AS answers,
+                MAX(t.day) AS last_seen
+         FROM daily_domain_counts t JOIN domains d ON d.number = t.domain
+         WHERE t.workspace_id = $1 AND t.day BETWEEN $2 AND $3 AND t.competitor_only > 0
+         GROUP BY d.number, d.name, t.engine ORDER BY d.number, t.engine",
+    )
+    .bind(workspace)
+    .bind(from)
+    .bind(to)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// How many engines gave answers in a window.
+pub async fn engines(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    from: NaiveDate,
+    to: NaiveDate,
+) -> Result<i64> {
+    Ok(on_db!(conn, |c| query_scalar(
+        "SELECT COUNT(DISTINCT engine) FROM daily_prompt_counts
+         WHERE workspace_id = $1 AND day BETWEEN $2 AND $3 AND answered > 0",
+    )
+    .bind(workspace)
+    .bind(from)
+    .bind(to)
+    .fetch_one(c)
     .await)?)
 }

@@ -1,11 +1,15 @@
-use super::{Conn, on_db};
+use super::{
+    Conn, intents, on_db, personas,
+    prompt_versions::{self, PromptVersion, asked},
+    topics,
+};
 use crate::{
     Error, Result,
     error::Expected,
-    ids::{IntentId, PromptId, PromptVersionId, WorkspaceId},
+    ids::{IntentId, PersonaId, PromptId, PromptVersionId, TopicId, WorkspaceId},
 };
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, query, query_as, query_scalar, types::Json};
+use sqlx::{FromRow, query, query_as, types::Json};
 
 /// A question tracked across engines. Runs refer to one of its versions.
 #[derive(Debug, Clone, FromRow)]
@@ -15,6 +19,14 @@ pub struct Prompt {
     pub intent_id: Option<IntentId>,
     /// Name of the intent, from its row.
     pub intent: Option<String>,
+    pub topic_id: Option<TopicId>,
+    /// Name of the topic, from its row.
+    pub topic: Option<String>,
+    pub persona_id: Option<PersonaId>,
+    /// Name of the persona, from its row.
+    pub persona: Option<String>,
+    /// What the persona says of itself before the question.
+    pub context: Option<String>,
     /// The version whose text is current.
     pub version_id: PromptVersionId,
     pub text: String,
@@ -29,11 +41,15 @@ pub struct Prompt {
 }
 
 /// A prompt to create or to replace one with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct NewPrompt {
     pub text: String,
     /// Name of the intent; made when there is none of that name.
     pub intent: Option<String>,
+    /// Name of the topic; made when there is none of that name.
+    pub topic: Option<String>,
+    /// Name of the persona, which must exist.
+    pub persona: Option<String>,
     pub language: Option<String>,
     pub country: Option<String>,
     pub location: Option<String>,
@@ -42,13 +58,66 @@ pub struct NewPrompt {
 }
 
 /// Which prompts to list.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, serde::Serialize)]
 pub struct PromptFilter {
     pub tag: Option<String>,
     pub intent: Option<String>,
+    pub topic: Option<String>,
+    pub persona: Option<String>,
+    pub language: Option<String>,
+    pub country: Option<String>,
     pub active: Option<bool>,
     /// Part of the text, whatever its case.
     pub q: Option<String>,
+}
+
+/// A prompt with the names of what it belongs to; `WHERE` and the rest follow.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT p.*, i.name AS intent, t.name AS topic, s.name AS persona, s.context
+             FROM prompts p
+             LEFT JOIN intents i ON i.workspace_id = p.workspace_id AND i.id = p.intent_id
+             LEFT JOIN topics t ON t.workspace_id = p.workspace_id AND t.id = p.topic_id
+             LEFT JOIN personas s ON s.workspace_id = p.workspace_id AND s.id = p.persona_id ",
+            $rest
+        )
+    };
+}
+
+/// What a prompt belongs to, by id.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Belongs {
+    pub(super) intent: Option<IntentId>,
+    pub(super) topic: Option<TopicId>,
+    pub(super) persona: Option<PersonaId>,
+    /// Of the persona.
+    pub(super) context: Option<String>,
+}
+
+/// Finds what `new` names; intents and topics are made, personas have to be there.
+pub(super) async fn belongs(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    new: &NewPrompt,
+    now: DateTime<Utc>,
+) -> Result<Belongs> {
+    let mut belongs = Belongs::default();
+    if let Some(name) = &new.intent {
+        belongs.intent = Some(intents::named(conn, workspace, name, now).await?);
+    }
+    if let Some(name) = &new.topic {
+        belongs.topic = Some(topics::named(conn, workspace, name, now).await?);
+    }
+    if let Some(name) = &new.persona {
+        let persona = personas::named(conn, workspace, name).await?;
+        let persona = persona.ok_or_else(|| {
+            Error::invalid("/persona", "no persona has this name: POST /v1/personas first")
+        })?;
+        belongs.persona = Some(persona.id);
+        belongs.context = Some(persona.context);
+    }
+    Ok(belongs)
 }
 
 pub async fn insert(
@@ -57,20 +126,20 @@ pub async fn insert(
     new: NewPrompt,
     now: DateTime<Utc>,
 ) -> Result<Prompt> {
-    let NewPrompt { text, intent, language, country, location, tags, active } = new;
     let (id, version_id) = (PromptId::generate(), PromptVersionId::generate());
-    let intent_id = match &intent {
-        Some(name) => Some(intent_named(conn, workspace, name, now).await?),
-        None => None,
-    };
+    let belongs = belongs(conn, workspace, &new, now).await?;
+    let NewPrompt { text, language, country, location, tags, active, .. } = new;
     on_db!(conn, |c| query(
-        "INSERT INTO prompts (id, workspace_id, intent_id, version_id, text, language, country,
-                              location, tags, active, version, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $11)",
+        "INSERT INTO prompts (id, workspace_id, intent_id, topic_id, persona_id, version_id, text,
+                              language, country, location, tags, active, version, created_at,
+                              updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13)",
     )
     .bind(id)
     .bind(workspace)
-    .bind(intent_id)
+    .bind(belongs.intent)
+    .bind(belongs.topic)
+    .bind(belongs.persona)
     .bind(version_id)
     .bind(&text)
     .bind(&language)
@@ -83,17 +152,24 @@ pub async fn insert(
     .await
     .map(drop))
     .unique("prompt")?;
-    insert_version(conn, workspace, id, version_id, 1, &text, now).await?;
+    let version = PromptVersion {
+        id: version_id,
+        workspace_id: workspace,
+        prompt_id: id,
+        version: 1,
+        text: asked(&text, belongs.context.as_deref()),
+        persona_id: belongs.persona,
+        context: belongs.context,
+        created_at: now,
+    };
+    prompt_versions::insert(conn, &[version]).await?;
     find(conn, workspace, id).await
 }
 
 pub async fn find(conn: &mut Conn, workspace: WorkspaceId, id: PromptId) -> Result<Prompt> {
-    on_db!(conn, |c| query_as(
-        "SELECT p.*, i.name AS intent
-         FROM prompts p
-         LEFT JOIN intents i ON i.workspace_id = p.workspace_id AND i.id = p.intent_id
-         WHERE p.workspace_id = $1 AND p.id = $2 AND p.archived_at IS NULL",
-    )
+    on_db!(conn, |c| query_as(select!(
+        "WHERE p.workspace_id = $1 AND p.id = $2 AND p.archived_at IS NULL"
+    ))
     .bind(workspace)
     .bind(id)
     .fetch_optional(c)
@@ -109,27 +185,30 @@ pub async fn list(
     after: Option<PromptId>,
     limit: i64,
 ) -> Result<Vec<Prompt>> {
-    let PromptFilter { tag, intent, active, q } = filter;
+    let PromptFilter { tag, intent, topic, persona, language, country, active, q } = filter;
     // A tag stands in a JSON list, so it is looked for with its quotes.
     let tag = tag.as_ref().map(|tag| contains(&serde_json::Value::from(tag.as_str()).to_string()));
     let q = q.as_ref().map(|q| contains(&q.to_lowercase()));
-    Ok(on_db!(conn, |c| query_as(
-        r"SELECT p.*, i.name AS intent
-          FROM prompts p
-          LEFT JOIN intents i ON i.workspace_id = p.workspace_id AND i.id = p.intent_id
-          WHERE p.workspace_id = $1 AND p.archived_at IS NULL AND ($2 IS NULL OR p.id > $2)
+    Ok(on_db!(conn, |c| query_as(select!(
+        r"WHERE p.workspace_id = $1 AND p.archived_at IS NULL AND ($2 IS NULL OR p.id > $2)
             AND ($3 IS NULL OR CAST(p.tags AS TEXT) LIKE $3 ESCAPE '\')
             AND ($4 IS NULL OR i.name = $4)
             AND ($5 IS NULL OR p.active = $5)
             AND ($6 IS NULL OR lower(p.text) LIKE $6 ESCAPE '\')
-          ORDER BY p.id LIMIT $7",
-    )
+            AND ($7 IS NULL OR t.name = $7) AND ($8 IS NULL OR s.name = $8)
+            AND ($9 IS NULL OR p.language = $9) AND ($10 IS NULL OR p.country = $10)
+          ORDER BY p.id LIMIT $11"
+    ))
     .bind(workspace)
     .bind(after)
     .bind(&tag)
     .bind(intent)
     .bind(active)
     .bind(&q)
+    .bind(topic)
+    .bind(persona)
+    .bind(language)
+    .bind(country)
     .bind(limit)
     .fetch_all(c)
     .await)?)
@@ -141,7 +220,8 @@ pub async fn active(conn: &mut Conn, workspace: WorkspaceId) -> Result<Vec<Promp
     list(conn, workspace, &filter, None, i64::from(i32::MAX)).await
 }
 
-/// Replaces a prompt. A new text is a new version: its answers never mix with the old ones'.
+/// Replaces a prompt. What engines are asked makes the version: answers to different texts never
+/// mix.
 pub async fn update(
     conn: &mut Conn,
     workspace: WorkspaceId,
@@ -150,28 +230,38 @@ pub async fn update(
     now: DateTime<Utc>,
 ) -> Result<Prompt> {
     let before = find(conn, workspace, id).await?;
-    let NewPrompt { text, intent, language, country, location, tags, active } = new;
-    let intent_id = match &intent {
-        Some(name) => Some(intent_named(conn, workspace, name, now).await?),
-        None => None,
-    };
-    let (version_id, version) = if text == before.text {
+    let belongs = belongs(conn, workspace, &new, now).await?;
+    let NewPrompt { text, language, country, location, tags, active, .. } = new;
+    let asks = asked(&text, belongs.context.as_deref());
+    let (version_id, version) = if asks == asked(&before.text, before.context.as_deref()) {
         (before.version_id, before.version)
     } else {
-        let version_id = PromptVersionId::generate();
-        let version = before.version + 1;
-        insert_version(conn, workspace, id, version_id, version, &text, now).await?;
-        (version_id, version)
+        let version = PromptVersion {
+            id: PromptVersionId::generate(),
+            workspace_id: workspace,
+            prompt_id: id,
+            version: before.version + 1,
+            text: asks,
+            persona_id: belongs.persona,
+            context: belongs.context,
+            created_at: now,
+        };
+        let made = (version.id, version.version);
+        prompt_versions::insert(conn, &[version]).await?;
+        made
     };
     on_db!(conn, |c| query(
         "UPDATE prompts
-         SET intent_id = $3, version_id = $4, text = $5, language = $6, country = $7,
-             location = $8, tags = $9, active = $10, version = $11, updated_at = $12
+         SET intent_id = $3, topic_id = $4, persona_id = $5, version_id = $6, text = $7,
+             language = $8, country = $9, location = $10, tags = $11, active = $12, version = $13,
+             updated_at = $14
          WHERE workspace_id = $1 AND id = $2",
     )
     .bind(workspace)
     .bind(id)
-    .bind(intent_id)
+    .bind(belongs.intent)
+    .bind(belongs.topic)
+    .bind(belongs.persona)
     .bind(version_id)
     .bind(&text)
     .bind(&language)
@@ -214,62 +304,23 @@ pub async fn archive(
 pub struct PromptGroup {
     pub id: PromptId,
     pub intent_id: Option<IntentId>,
+    pub intent: Option<String>,
+    pub topic: Option<String>,
+    pub persona: Option<String>,
+    pub language: Option<String>,
+    pub country: Option<String>,
+    /// The question.
     pub text: String,
+    /// What the persona says of itself before the question.
+    pub context: Option<String>,
     pub tags: Json<Vec<String>>,
 }
 
 pub async fn groups(conn: &mut Conn, workspace: WorkspaceId) -> Result<Vec<PromptGroup>> {
-    Ok(on_db!(conn, |c| query_as(
-        "SELECT id, intent_id, text, tags FROM prompts WHERE workspace_id = $1 ORDER BY id",
-    )
-    .bind(workspace)
-    .fetch_all(c)
-    .await)?)
-}
-
-async fn intent_named(
-    conn: &mut Conn,
-    workspace: WorkspaceId,
-    name: &str,
-    now: DateTime<Utc>,
-) -> Result<IntentId> {
-    Ok(on_db!(conn, |c| query_scalar(
-        // The idle assignment makes `RETURNING` speak of the row that was there.
-        "INSERT INTO intents (id, workspace_id, name, created_at) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (workspace_id, name) DO UPDATE SET name = excluded.name
-         RETURNING id",
-    )
-    .bind(IntentId::generate())
-    .bind(workspace)
-    .bind(name)
-    .bind(now)
-    .fetch_one(c)
-    .await)?)
-}
-
-async fn insert_version(
-    conn: &mut Conn,
-    workspace: WorkspaceId,
-    prompt: PromptId,
-    id: PromptVersionId,
-    version: i64,
-    text: &str,
-    now: DateTime<Utc>,
-) -> Result<()> {
-    on_db!(conn, |c| query(
-        "INSERT INTO prompt_versions (id, workspace_id, prompt_id, version, text, created_at)
-         VALUES ($1, $2, $3, $4, $5, $6)",
-    )
-    .bind(id)
-    .bind(workspace)
-    .bind(prompt)
-    .bind(version)
-    .bind(text)
-    .bind(now)
-    .execute(c)
-    .await
-    .map(drop))?;
-    Ok(())
+    Ok(on_db!(conn, |c| query_as(select!("WHERE p.workspace_id = $1 ORDER BY p.id"))
+        .bind(workspace)
+        .fetch_all(c)
+        .await)?)
 }
 
 /// A `LIKE` pattern for texts that contain `part` literally.

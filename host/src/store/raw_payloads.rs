@@ -78,10 +78,10 @@ pub async fn find(
     .bind(digest)
     .fetch_optional(c)
     .await)?;
-    Ok(match bytes {
-        Some(bytes) => {
-            Some(zstd::decode_all(bytes.as_slice()).context("read a stored raw answer")?)
-        }
-        None => None,
-    })
+    bytes.map(|bytes| unpack(&bytes)).transpose()
+}
+
+/// The document that the stored bytes are of.
+pub(super) fn unpack(bytes: &[u8]) -> Result<Vec<u8>> {
+    Ok(zstd::decode_all(bytes).context("read a stored raw answer")?)
 }

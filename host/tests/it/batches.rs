@@ -124,3 +124,51 @@ async fn a_spent_budget_starts_no_batch_and_skips_the_runs_that_wait() {
     assert_eq!((&ended["state"], &ended["runs"]["skipped"]), (&json!("completed"), &json!(12)));
     assert_eq!(ended["cost_micros"], 0);
 }
+
+#[tokio::test]
+async fn a_plan_says_whether_it_can_be_paid() {
+    let host = Host::start().await;
+    host.seed_demo(2).await;
+    let plan = async |engines: serde_json::Value| {
+        host.post("/v1/batches", json!({"engines": engines, "dry_run": true})).await
+    };
+    let free = plan(json!(["perplexity", "brave"])).await.expect(200);
+    assert_eq!((&free["budget"]["fits"], free["budget"].get("left_micros")), (&json!(true), None));
+    let sum: i64 = free["budget"]["engines"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|engine| engine["estimated_cost_micros"].as_i64().unwrap())
+        .sum();
+    assert_eq!(free["estimated_cost_micros"], sum);
+
+    let workspace = format!("/v1/workspaces/{}", host.workspace.id);
+    host.patch(&workspace, json!({"daily_budget_micros": 1})).await.expect(200);
+    let tight = plan(json!(["perplexity"])).await.expect(200);
+    assert_eq!(
+        (&tight["budget"]["fits"], &tight["budget"]["left_micros"]),
+        (&json!(false), &json!(1))
+    );
+    host.patch(&workspace, json!({"daily_budget_micros": null})).await.expect(200);
+
+    for engine in ["perplexity", "brave"] {
+        let path = format!("/v1/engines/{engine}");
+        let known = host.get(&path).await.expect(200);
+        let body = json!({
+            "enabled": true, "surface": known["surface"], "config": {}, "concurrency": 8,
+            "daily_budget_micros": 0,
+        });
+        host.put(&path, body).await.expect(200);
+    }
+    // One engine that can be asked is enough to go on.
+    let some = plan(json!(["perplexity", "aio"])).await.expect(200);
+    assert_eq!(
+        (&some["budget"]["fits"], &some["budget"]["engines"][0]["fits"]),
+        (&json!(false), &json!(true))
+    );
+    let none = plan(json!(["perplexity", "brave"])).await;
+    assert_eq!((none.status, &none.body["code"]), (402, &json!("budget_exceeded")));
+    let none = host.post("/v1/batches", json!({"engines": ["perplexity", "brave"]})).await;
+    assert_eq!(none.status, 402);
+    assert_eq!(host.get("/v1/batches").await.expect(200)["data"], json!([]));
+}

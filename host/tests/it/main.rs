@@ -7,6 +7,7 @@
 mod support;
 
 mod admin_queues;
+mod analyses;
 mod api_keys;
 mod audit_log;
 mod auth;
@@ -24,6 +25,8 @@ mod edge;
 mod egress;
 mod engines;
 mod identity;
+mod exports;
+mod intents;
 mod interop;
 mod languages;
 mod members;
@@ -31,7 +34,9 @@ mod metrics;
 mod mock;
 mod openapi;
 mod operations;
+mod personas;
 mod pipeline;
+mod prompt_sets;
 mod prompts;
 mod queue;
 mod queue_model;

@@ -9,15 +9,7 @@ use sqlx::Row;
 use std::collections::{BTreeMap, BTreeSet};
 
 fn prompt(text: &str) -> NewPrompt {
-    NewPrompt {
-        text: text.into(),
-        intent: None,
-        language: None,
-        country: None,
-        location: None,
-        tags: vec![],
-        active: true,
-    }
+    NewPrompt { text: text.into(), active: true, ..NewPrompt::default() }
 }
 
 #[tokio::test]

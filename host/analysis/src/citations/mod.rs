@@ -7,6 +7,7 @@ mod addresses;
 mod extraction;
 mod redirects;
 mod sites;
+mod snippets;
 mod sources;
 
 use std::collections::HashMap;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use addresses::{NormalisedUrl, display_domain, normalise, registrable_domain};
 pub use extraction::{UrlSpan, urls_in};
 pub use sites::{Site, Sites};
+pub use snippets::snippet;
 pub use sources::{SourceKind, SourceTable, SourceTableError};
 
 /// How an answer refers to a source.

@@ -10,7 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 24] {
+fn all() -> [(&'static str, Value); 34] {
     [
         (
             "NewWorkspace",
@@ -43,6 +43,43 @@ fn all() -> [(&'static str, Value); 24] {
             }),
         ),
         ("PromptPatch", json!({"active": false})),
+        (
+            "BrandPreview",
+            json!({"brand": {"name": "Monday.com", "kind": "competitor", "domains": ["monday.com"]}}),
+        ),
+        (
+            "NewBrandFacts",
+            json!({"facts": [
+                {"name": "founded", "kind": "number", "value": 2012},
+                {"name": "headquarters", "kind": "text", "value": "Tel Aviv", "source_url": "https://monday.com/about"},
+            ]}),
+        ),
+        (
+            "PromptImport",
+            json!({"prompts": [{"text": "What is the best CRM for a bakery?", "tags": ["crm"]}]}),
+        ),
+        (
+            "PromptChange",
+            json!({"action": "activate", "prompt_ids": ["019a0000-0000-7000-8000-000000000000"]}),
+        ),
+        (
+            "NewSuggestions",
+            json!({"topics": ["CRM"], "kinds": ["best", "alternatives"], "limit": 20}),
+        ),
+        ("NewIntent", json!({"name": "best crm", "kind": "best"})),
+        ("IntentPatch", json!({"kind": "versus"})),
+        ("NewTopic", json!({"name": "CRM", "description": "Our main product line"})),
+        ("TopicPatch", json!({"name": "Customer relationship management"})),
+        (
+            "NewPersona",
+            json!({"name": "owner of a bakery", "context": "I run a bakery with five employees."}),
+        ),
+        ("PersonaPatch", json!({"context": "I run a bakery with ten employees."})),
+        ("TagPatch", json!({"name": "crm"})),
+        ("NewExport", json!({"format": "csv"})),
+        ("NewDeletionRequest", json!({"reason": "we no longer need it", "workspace_name": "Acme"})),
+        ("NewAnalysis", json!({"period": "30d"})),
+        ("OpportunityPatch", json!({"status": "done", "note": "we are listed there since Monday"})),
         (
             "NewEngine",
             json!({"enabled": true, "surface": "answer", "country": "US", "config": {}, "concurrency": 16}),

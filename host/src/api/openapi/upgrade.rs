@@ -22,6 +22,9 @@ const PROBLEMS: [(&str, &str, &str); 13] = [
     ("503", "Unavailable", "Something that is needed is away; try again."),
 ];
 
+/// Operations on what may not exist, although no path names it.
+const NAMELESS: [&str; 3] = ["find_deletion_request", "cancel_deletion_request", "preview_brand"];
+
 pub(super) fn upgrade(mut document: Value) -> Value {
     document["openapi"] = "3.1.1".into();
     modernise(&mut document);
@@ -82,11 +85,16 @@ fn keywords(map: &mut Map<String, Value>) {
     }
     // A reference with a description came out as a union of both.
     if let Some(Value::Array(parts)) = map.get("allOf")
-        && let [reference, _] = parts.as_slice()
+        && let [reference, rest] = parts.as_slice()
         && let Some(target) = reference.get("$ref").cloned()
     {
+        let nullable = rest.get("nullable") == Some(&Value::Bool(true));
         map.remove("allOf");
-        map.insert("$ref".into(), target);
+        if nullable {
+            map.insert("anyOf".into(), json!([{"$ref": target}, {"type": "null"}]));
+        } else {
+            map.insert("$ref".into(), target);
+        }
     }
     if let Some(Value::Object(content)) = map.get_mut("content")
         && let Some(json) = content.remove("application/json; charset=utf-8")
@@ -179,10 +187,16 @@ fn operations(document: &mut Value) {
         if has("header", Some("If-Match")) {
             possible.push("412");
         }
+        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
+        if has("query", Some("brand")) || NAMELESS.contains(&id.as_str()) {
+            possible.push("404");
+        }
+        if method == "delete" || id == "download_export" {
+            possible.push("409");
+        }
         if matches!(method.as_str(), "post" | "put" | "patch") {
             possible.extend(["409", "413", "415", "422"]);
         }
-        let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
         if id == "create_batch" {
             possible.push("402");
         }
@@ -276,6 +290,7 @@ mod tests {
                 "share": {"type": "number", "maximum": 1.0, "exclusiveMaximum": true},
                 "count": {"type": "integer", "format": "uint32", "maximum": 20.0},
                 "kind": {"allOf": [{"$ref": "#/x"}, {"description": "d"}], "description": "d"},
+                "gone": {"allOf": [{"$ref": "#/x"}, {"nullable": true}]},
             },
         });
         modernise(&mut schema);
@@ -286,6 +301,7 @@ mod tests {
                 "share": {"type": "number", "exclusiveMaximum": 1.0},
                 "count": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 20},
                 "kind": {"$ref": "#/x", "description": "d"},
+                "gone": {"anyOf": [{"$ref": "#/x"}, {"type": "null"}]},
             },
         });
         assert_eq!(schema, expected);

@@ -69,10 +69,14 @@ impl Try<'_> {
         let mut conn = self.context.app.store.read().await?;
         let document =
             raw_payloads::find(&mut conn, self.question.run.workspace_id, raw_digest).await?;
-        let Some(document) = document else { return Ok(None) };
-        let raw: StoredAnswer = serde_json::from_slice(&document).context("read a raw answer")?;
-        Ok(raw.outcome)
+        document.map_or(Ok(None), |document| stored_outcome(&document))
     }
+}
+
+/// The outcome in a stored document; a failed call has none.
+pub(in crate::jobs) fn stored_outcome(document: &[u8]) -> Result<Option<Outcome>> {
+    let raw: StoredAnswer = serde_json::from_slice(document).context("read a raw answer")?;
+    Ok(raw.outcome)
 }
 
 pub(super) fn raw_payload(exchanges: &[Exchange], outcome: Option<&Outcome>) -> Result<RawPayload> {

@@ -31,6 +31,7 @@ mod call;
 mod ends;
 
 pub(super) use self::call::{outcome_cost, outcome_label};
+pub(super) use self::call::stored_outcome;
 
 /// Asks one prompt of one engine and keeps what it answered.
 ///

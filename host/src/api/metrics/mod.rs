@@ -170,6 +170,8 @@ struct DayMetrics {
     citation_rate: EstimateView,
 }
 
+pub(super) mod breakdowns;
+
 pub(super) struct Api(pub(super) App);
 
 #[OpenApi(tag = "Tag::Metrics")]
@@ -194,6 +196,16 @@ impl Api {
         brand: Query<Option<Uuid>>,
         /// Only prompts with this tag.
         tag: Query<Option<String>>,
+        /// Only prompts of this intent.
+        intent: Query<Option<String>>,
+        /// Only prompts about this topic.
+        topic: Query<Option<String>>,
+        /// Only prompts that this persona asks.
+        persona: Query<Option<String>>,
+        /// Only prompts asked in this language.
+        language: Query<Option<String>>,
+        /// Only prompts asked from this country.
+        country: Query<Option<String>>,
         /// Which prompts count.
         #[oai(default)]
         prompts: Query<PromptKind>,
@@ -204,8 +216,16 @@ impl Api {
         if let Some(id) = brand.0 {
             brands::find(&mut conn, caller.workspace, BrandId(id)).await?;
         }
-        let scope =
-            Scope { engine: engine.0, tag: tag.0, branded: prompts.0 == PromptKind::Branded };
+        let scope = Scope {
+            engine: engine.0,
+            tag: tag.0,
+            intent: intent.0,
+            topic: topic.0,
+            persona: persona.0,
+            language: language.0,
+            country: country.0,
+            branded: prompts.0 == PromptKind::Branded,
+        };
         let current = metrics::load(&mut conn, &workspace, window, &scope).await?;
         let previous = metrics::load(&mut conn, &workspace, window.previous(), &scope).await?;
         drop(conn);
@@ -236,6 +256,16 @@ impl Api {
         brand: Query<Option<Uuid>>,
         /// Only prompts with this tag.
         tag: Query<Option<String>>,
+        /// Only prompts of this intent.
+        intent: Query<Option<String>>,
+        /// Only prompts about this topic.
+        topic: Query<Option<String>>,
+        /// Only prompts that this persona asks.
+        persona: Query<Option<String>>,
+        /// Only prompts asked in this language.
+        language: Query<Option<String>>,
+        /// Only prompts asked from this country.
+        country: Query<Option<String>>,
         /// Which prompts count.
         #[oai(default)]
         prompts: Query<PromptKind>,
@@ -245,8 +275,16 @@ impl Api {
         let window = window(&workspace, self.0.clock.now(), period.0, from.0, to.0)?;
         let tracked = brands::tracked(&mut conn, caller.workspace).await?;
         let brand = choose(tracked, brand.0)?;
-        let scope =
-            Scope { engine: engine.0, tag: tag.0, branded: prompts.0 == PromptKind::Branded };
+        let scope = Scope {
+            engine: engine.0,
+            tag: tag.0,
+            intent: intent.0,
+            topic: topic.0,
+            persona: persona.0,
+            language: language.0,
+            country: country.0,
+            branded: prompts.0 == PromptKind::Branded,
+        };
         let counts = metrics::load(&mut conn, &workspace, window, &scope).await?;
         drop(conn);
         let days = counts.timeseries(brand.id).unwrap_or_default();

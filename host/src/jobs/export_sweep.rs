@@ -1,0 +1,43 @@
+//! Forgets archives that have expired.
+
+use crate::{
+    App, Result,
+    ids::ProcessId,
+    store::{exports, leaders},
+};
+use chrono::TimeDelta;
+use std::time::Duration;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
+
+/// How often they are looked for.
+const EVERY: Duration = Duration::from_mins(10);
+/// One process does it for all; another takes over after this time.
+const LEAD: TimeDelta = TimeDelta::minutes(25);
+const ROLE: &str = "export_sweep";
+
+/// Sweeps until the guard is dropped; its task is waited for through `tasks`.
+pub(super) fn start(app: App, tasks: &TaskTracker) -> DropGuard {
+    let stop = CancellationToken::new();
+    let stopped = stop.clone();
+    tasks.spawn(async move {
+        let me = ProcessId::generate();
+        while stopped.run_until_cancelled(tokio::time::sleep(EVERY)).await.is_some() {
+            if let Err(err) = sweep(&app, me).await {
+                tracing::warn!("cannot look for expired exports: {err}");
+            }
+        }
+    });
+    stop.drop_guard()
+}
+
+async fn sweep(app: &App, me: ProcessId) -> Result<()> {
+    let now = app.clock.now();
+    let mut tx = app.store.begin().await?;
+    if leaders::acquire(&mut tx, ROLE, me, now + LEAD, now).await? {
+        exports::purge(&mut tx, now).await?;
+    }
+    Ok(tx.commit().await?)
+}

@@ -1,0 +1,53 @@
+-- Why, about what and by whom a question is asked.
+ALTER TABLE intents ADD COLUMN kind TEXT;
+ALTER TABLE intents ADD COLUMN description TEXT;
+ALTER TABLE intents ADD COLUMN updated_at TEXT;
+
+CREATE TABLE topics (
+    id           BLOB NOT NULL,
+    workspace_id BLOB NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    description  TEXT,
+    created_at   TEXT NOT NULL,
+    updated_at   TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, id),
+    UNIQUE (workspace_id, name)
+) STRICT;
+
+CREATE TABLE personas (
+    id           BLOB NOT NULL,
+    workspace_id BLOB NOT NULL REFERENCES workspaces (id) ON DELETE CASCADE,
+    name         TEXT NOT NULL,
+    description  TEXT,
+    -- What the persona says of itself before it asks; engines read it.
+    context      TEXT NOT NULL,
+    created_at   TEXT NOT NULL,
+    updated_at   TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, id),
+    UNIQUE (workspace_id, name)
+) STRICT;
+
+ALTER TABLE prompts ADD COLUMN topic_id BLOB;
+ALTER TABLE prompts ADD COLUMN persona_id BLOB;
+-- The same question by somebody else is another question.
+DROP INDEX prompts_text;
+CREATE UNIQUE INDEX prompts_text
+    ON prompts (workspace_id, text, COALESCE(language, ''), COALESCE(country, ''), COALESCE(location, ''),
+                COALESCE(persona_id, x''))
+    WHERE archived_at IS NULL;
+
+-- `text` is what engines are asked: the context, if there is one, and the question.
+ALTER TABLE prompt_versions ADD COLUMN persona_id BLOB;
+ALTER TABLE prompt_versions ADD COLUMN context TEXT;
+
+-- What is true of a brand, as its workspace declares it. Append-only: the newest version counts.
+CREATE TABLE brand_facts (
+    workspace_id BLOB NOT NULL,
+    brand_id     BLOB NOT NULL,
+    version      INTEGER NOT NULL,
+    facts        TEXT NOT NULL,
+    created_by   TEXT NOT NULL,
+    created_at   TEXT NOT NULL,
+    PRIMARY KEY (workspace_id, brand_id, version),
+    FOREIGN KEY (workspace_id, brand_id) REFERENCES brands (workspace_id, id) ON DELETE CASCADE
+) STRICT;
