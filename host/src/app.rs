@@ -1,9 +1,11 @@
 use crate::{
     Clock,
     config::Config,
-    providers::{Providers, registry},
+    events::EventFeed,
+    providers::{Providers, egress::Egress, registry},
     queue::Queue,
     redis::{RateLimits, Redis},
+    sealing::Sealer,
     store::Store,
 };
 use aiv_runtime::{Compiler, Limits, Runtime, RuntimeConfig};
@@ -18,9 +20,15 @@ pub struct App {
     pub clock: Clock,
     pub store: Store,
     pub queue: Queue,
+    /// Where listeners wait for events.
+    pub events: EventFeed,
     pub providers: Providers,
     pub runtime: Arc<Runtime>,
     pub redis: Option<Redis>,
+    /// Keeps secrets of workspaces.
+    pub sealer: Sealer,
+    /// The way to addresses that workspaces name.
+    pub egress: Egress,
     /// How often callers of the API may call.
     pub request_rates: RateLimits,
 }
@@ -39,7 +47,22 @@ impl App {
         let queue = Queue::new(config.workers.auto_throttle_enabled);
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
-        Ok(App { config, clock, store, queue, providers, runtime, redis, request_rates })
+        let events = EventFeed::new(store.clone());
+        let sealer = Sealer::open(&config)?;
+        let egress = Egress::guarded()?;
+        Ok(App {
+            config,
+            clock,
+            store,
+            queue,
+            events,
+            providers,
+            runtime,
+            redis,
+            sealer,
+            egress,
+            request_rates,
+        })
     }
 }
 

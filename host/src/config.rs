@@ -34,6 +34,8 @@ pub struct Config {
     #[config(nested)]
     pub providers: Providers,
     #[config(nested)]
+    pub secrets: Secrets,
+    #[config(nested)]
     pub telemetry: Telemetry,
 }
 
@@ -128,6 +130,14 @@ pub struct Workers {
     /// Batches expanded at once in this process.
     #[config(env = "WORKER_CONCURRENCY_RUN_BATCH", default = 4)]
     pub run_batch: usize,
+
+    /// Reports made at once in this process.
+    #[config(env = "WORKER_CONCURRENCY_BUILD_REPORT", default = 2)]
+    pub build_report: usize,
+
+    /// Deliveries to webhooks at once in this process.
+    #[config(env = "WORKER_CONCURRENCY_DELIVER_WEBHOOK", default = 16)]
+    pub deliver_webhook: usize,
 
     /// Days counted again at once in this process.
     #[config(env = "WORKER_CONCURRENCY_DAILY_AGGREGATIONS", default = 2)]
@@ -249,6 +259,16 @@ impl Providers {
         }
         Ok(SocketAddr::new(ip, url.port_or_known_default().unwrap_or(80)))
     }
+}
+
+/// How secrets of workspaces are kept.
+#[derive(Debug, Clone, confique::Config)]
+pub struct Secrets {
+    /// Keys that secrets are encrypted with, as `id:key` separated by commas; a key is 32 bytes in
+    /// base64. The first one encrypts, all of them decrypt. On SQLite the default is a key in
+    /// `master.key` beside the database; on Postgres there is none, and secrets are refused.
+    #[config(env = "AIV_MASTER_KEYS")]
+    pub master_keys: Option<SecretString>,
 }
 
 /// What the process says about itself.

@@ -12,6 +12,7 @@ use super::{
     idempotency::{self, BodyDigest},
     limit::{Allowance, Limiter, Payer},
     routes::{Found, Operation, Routes},
+    stream_tickets,
 };
 use crate::{
     App, Error,
@@ -135,7 +136,12 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         request_id: &str,
         allowance: &mut Option<Allowance>,
     ) -> Result<(), Problem> {
-        let caller = auth::authenticate(&self.app, &self.keys, request.headers(), request_id).await;
+        let mut caller =
+            auth::authenticate(&self.app, &self.keys, request.headers(), request_id).await;
+        if let Ok(None) = caller {
+            caller =
+                stream_tickets::redeem(&self.app, request, request_id).await.map_err(Into::into);
+        }
         let payer = match &caller {
             Ok(Some(caller)) => Payer::Key(caller.key),
             // A bad credential is paid for by the address, so that guessing has a price.

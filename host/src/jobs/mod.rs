@@ -20,10 +20,13 @@ pub mod schedules;
 
 mod analysis;
 mod budget_sweep;
+pub mod build_report;
 mod daily_aggregations;
+pub mod deliver_webhook;
 mod gather;
 pub mod operate;
 mod permits;
+mod publisher;
 mod run_batch;
 mod run_prompt;
 mod run_reader;
@@ -32,7 +35,10 @@ mod run_writer;
 use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_writer::RunWriter};
 pub use self::{
     budget_sweep::budget_policy,
+    build_report::BuildReport,
     daily_aggregations::DailyAggregations,
+    deliver_webhook::DeliverWebhook,
+    publisher::{KEPT, Publisher},
     run_batch::{BatchRequest, RunBatch, plan_batch, start_batch},
     run_prompt::RunPrompt,
 };
@@ -72,6 +78,7 @@ pub struct Context {
     analyzers: Analyzers,
     permits: Permits,
     _sweeper: DropGuard,
+    _publisher: DropGuard,
 }
 
 impl Context {
@@ -80,6 +87,7 @@ impl Context {
         let run_reader = RunReader::start(app.store.clone(), tasks);
         let run_writer = RunWriter::start(&app.store, &app.clock, &budget_policy(&app), tasks);
         let sweeper = budget_sweep::start(app.clone(), tasks);
+        let publisher = Publisher::start(app.clone(), tasks);
         Context {
             app,
             run_reader,
@@ -87,6 +95,7 @@ impl Context {
             analyzers: Analyzers::default(),
             permits: Permits::default(),
             _sweeper: sweeper,
+            _publisher: publisher,
         }
     }
 }
@@ -101,6 +110,8 @@ impl Handlers for Context {
                 name: DailyAggregations::QUEUE,
                 concurrency: workers.daily_aggregations.max(1),
             },
+            QueueSpec { name: BuildReport::QUEUE, concurrency: workers.build_report.max(1) },
+            QueueSpec { name: DeliverWebhook::QUEUE, concurrency: workers.deliver_webhook.max(1) },
         ]
     }
 
@@ -122,6 +133,10 @@ impl Handlers for Context {
                     // A payload that says nothing has no run to end.
                     Err(_) => Ok(()),
                 },
+                BuildReport::QUEUE => match serde_json::from_value::<BuildReport>(payload) {
+                    Ok(job) => job.bury(&self.app, conn).await,
+                    Err(_) => Ok(()),
+                },
                 _ => Ok(()),
             }
         })
@@ -132,6 +147,8 @@ impl Handlers for Context {
             RunPrompt::QUEUE => Box::pin(perform::<RunPrompt>(self, claimed)),
             RunBatch::QUEUE => Box::pin(perform::<RunBatch>(self, claimed)),
             DailyAggregations::QUEUE => Box::pin(perform::<DailyAggregations>(self, claimed)),
+            BuildReport::QUEUE => Box::pin(perform::<BuildReport>(self, claimed)),
+            DeliverWebhook::QUEUE => Box::pin(perform::<DeliverWebhook>(self, claimed)),
             other => {
                 let error = Error::Internal(anyhow::anyhow!("no job is called {other}"));
                 Box::pin(async move { Err(error) })

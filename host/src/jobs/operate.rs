@@ -4,7 +4,7 @@
 //! transaction; one that finds everything as it should be leaves none.
 //! **Invariant:** the database is all that is spoken to. A broker is told by whoever reads it.
 
-use super::{DailyAggregations, Job, RunBatch, RunPrompt};
+use super::{BuildReport, DailyAggregations, DeliverWebhook, Job, RunBatch, RunPrompt};
 use crate::{
     Error, Result,
     ids::{JobId, ProcessId, RunId, WorkspaceId},
@@ -22,8 +22,14 @@ use serde_json::json;
 use std::collections::HashSet;
 
 /// Every queue by its name. Nothing is put into `copilotPlanner` yet.
-pub const QUEUES: [&str; 4] =
-    [RunPrompt::QUEUE, RunBatch::QUEUE, DailyAggregations::QUEUE, "copilotPlanner"];
+pub const QUEUES: [&str; 6] = [
+    RunPrompt::QUEUE,
+    RunBatch::QUEUE,
+    DailyAggregations::QUEUE,
+    DeliverWebhook::QUEUE,
+    BuildReport::QUEUE,
+    "copilotPlanner",
+];
 
 /// Jobs that one deed may touch: more are done by repeating it.
 pub const AT_ONCE: i64 = 1000;
@@ -34,7 +40,8 @@ pub const AT_ONCE: i64 = 1000;
 /// When there is none; the error names those there are.
 pub fn queue(name: &str) -> Result<&'static str> {
     QUEUES.into_iter().find(|queue| *queue == name).ok_or(Error::NotFound(
-        "queue (runPrompt, runBatch, dailyAggregations and copilotPlanner are there)",
+        "queue (runPrompt, runBatch, dailyAggregations, deliverWebhook, buildReport and \
+         copilotPlanner are there)",
     ))
 }
 

@@ -16,7 +16,14 @@ use poem::http::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor};
 
-const KNOWN: [&str; 4] = ["runPrompt", "runBatch", "dailyAggregations", "copilotPlanner"];
+const KNOWN: [&str; 6] = [
+    "runPrompt",
+    "runBatch",
+    "dailyAggregations",
+    "deliverWebhook",
+    "buildReport",
+    "copilotPlanner",
+];
 
 /// The same host, spoken to by an operator of the platform.
 async fn operator(host: &Host) -> Host {

@@ -10,7 +10,7 @@ use std::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["api", "jobs", "metrics", "providers", "queue", "redis", "store"]),
     ("api", &["jobs", "metrics", "providers", "queue", "redis", "store"]),
-    ("jobs", &["providers", "queue", "redis", "store"]),
+    ("jobs", &["metrics", "providers", "queue", "redis", "store"]),
     ("metrics", &["store"]),
     ("providers", &["store"]),
     ("queue", &["redis", "store"]),
