@@ -10,6 +10,7 @@ mod admin_queues;
 mod alert_rules;
 mod alerts;
 mod api_keys;
+mod apply;
 mod audit_log;
 mod auth;
 mod batches;
