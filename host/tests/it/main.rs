@@ -17,6 +17,7 @@ mod batches;
 mod brands;
 mod budgets;
 mod cases;
+mod clients;
 mod command_line;
 mod connections;
 mod copilot;
