@@ -1,10 +1,12 @@
 use crate::{
     Clock,
     config::Config,
+    events::EventFeed,
     identity::Tokens,
-    providers::{CredentialStore, Providers, registry},
+    providers::{CredentialStore, Providers, egress::Egress, registry},
     queue::Queue,
     redis::{RateLimits, Redis},
+    sealing::Sealer,
     store::Store,
     vault::Vault,
 };
@@ -20,9 +22,15 @@ pub struct App {
     pub clock: Clock,
     pub store: Store,
     pub queue: Queue,
+    /// Where listeners wait for events.
+    pub events: EventFeed,
     pub providers: Providers,
     pub runtime: Arc<Runtime>,
     pub redis: Option<Redis>,
+    /// Keeps secrets of workspaces.
+    pub sealer: Sealer,
+    /// The way to addresses that workspaces name.
+    pub egress: Egress,
     /// How often callers of the API may call.
     pub request_rates: RateLimits,
     /// Whose tokens are believed.
@@ -49,14 +57,20 @@ impl App {
         let queue = Queue::new(config.workers.auto_throttle_enabled);
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
+        let events = EventFeed::new(store.clone());
+        let sealer = Sealer::open(&config)?;
+        let egress = Egress::guarded()?;
         Ok(App {
             config,
             clock,
             store,
             queue,
+            events,
             providers,
             runtime,
             redis,
+            sealer,
+            egress,
             request_rates,
             tokens,
             credentials,

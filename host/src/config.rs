@@ -136,9 +136,10 @@ pub struct Auth {
     #[config(env = "JWKS_ALGORITHM")]
     pub jwks_algorithm: Option<String>,
 
-    /// Keys that seal the credentials of workspaces: `<id>:<32 bytes in base64>`, separated by
-    /// commas. The first one seals, all of them open; `aiv key rotate` seals anew with the first.
-    /// Without one, workspaces cannot store credentials.
+    /// Keys that seal the credentials and secrets of workspaces: `<id>:<32 bytes in base64>`,
+    /// separated by commas. The first one seals, all of them open; `aiv key rotate` seals anew
+    /// with the first. Without one, workspaces cannot store credentials; what signs webhooks is
+    /// sealed with `master.key` beside the database on SQLite, and refused on Postgres.
     #[config(env = "AIV_MASTER_KEYS")]
     pub master_keys: Option<SecretString>,
 
@@ -200,6 +201,14 @@ pub struct Workers {
     /// Batches expanded at once in this process.
     #[config(env = "WORKER_CONCURRENCY_RUN_BATCH", default = 4)]
     pub run_batch: usize,
+
+    /// Reports made at once in this process.
+    #[config(env = "WORKER_CONCURRENCY_BUILD_REPORT", default = 2)]
+    pub build_report: usize,
+
+    /// Deliveries to webhooks at once in this process.
+    #[config(env = "WORKER_CONCURRENCY_DELIVER_WEBHOOK", default = 16)]
+    pub deliver_webhook: usize,
 
     /// Days counted again at once in this process.
     #[config(env = "WORKER_CONCURRENCY_DAILY_AGGREGATIONS", default = 2)]

@@ -75,4 +75,24 @@ ids! {
     LedgerEntryId,
     /// What happens again and again, by the clock.
     ScheduleId,
+    /// What happened.
+    EventId,
+    /// Where a workspace wants to be told of events.
+    WebhookId,
+    /// An event on its way to a webhook.
+    DeliveryId,
+    /// A system of somebody else's that a workspace works with.
+    ConnectionId,
+    /// When a workspace wants to be alerted.
+    AlertRuleId,
+    /// A condition that holds, or held.
+    AlertId,
+    /// A time in which nobody is told of alerts.
+    MuteWindowId,
+    /// Something an answer says of a brand, held against what is known.
+    FindingId,
+    /// Something that could be done about a gap.
+    ActionId,
+    /// What a window came to.
+    ReportId,
 }

@@ -15,6 +15,7 @@ use super::{
     idempotency::{self, BodyDigest},
     limit::{Allowance, Payer},
     routes::{Found, Operation, Routes},
+    stream_tickets,
 };
 use crate::{
     App, Error,
@@ -158,7 +159,11 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     ) -> Result<(), Problem> {
         let address = request.data::<ClientAddress>().and_then(|address| address.0);
         let (app, headers) = (&self.app, request.headers());
-        let proof = auth::authenticate(app, &self.caches, headers, address, request_id).await;
+        let mut proof = auth::authenticate(app, &self.caches, headers, address, request_id).await;
+        if let Ok(None) = proof {
+            let caller = stream_tickets::redeem(app, request, request_id).await?;
+            proof = Ok(caller.map(|caller| Proof { person: None, caller: Ok(caller) }));
+        }
         let payer = match &proof {
             Ok(Some(Proof { person: Some(person), .. })) => {
                 Payer::Person(Arc::clone(&person.issuer), Arc::clone(&person.subject))

@@ -7,6 +7,8 @@
 use self::{auth::Caches, edge::Edge, edge_settings::EdgeSettings, health::Health, routes::Routes};
 use crate::{App, telemetry};
 use arc_swap::ArcSwap;
+use self::{auth::KeyCache, edge::Edge, health::Health, limit::Limiter, routes::Routes};
+use crate::{App, Violation, telemetry};
 use poem::{
     Endpoint, EndpointExt, Response, Route,
     endpoint::{make, make_sync},
@@ -39,11 +41,14 @@ mod problem;
 mod routes;
 mod rules;
 mod server;
+mod stream;
 mod types;
 mod ui;
 mod window;
 
 mod analyses;
+mod alert_rules;
+mod alerts;
 mod answers;
 mod api_keys;
 mod audit_log;
@@ -53,6 +58,8 @@ mod brand_preview;
 mod brands;
 mod budget;
 mod citations;
+mod connections;
+mod copilot;
 mod costs;
 mod credentials;
 mod engine_test;
@@ -69,12 +76,20 @@ mod intents;
 mod locales;
 mod metrics;
 mod personas;
+mod event_name;
+mod events;
+mod findings;
+mod metrics;
+mod mute_windows;
 mod prompts;
 mod providers;
+mod reports;
 mod runs;
 mod schedules;
 mod tags;
 mod topics;
+mod stream_tickets;
+mod webhooks;
 mod whoami;
 mod workspaces;
 
@@ -114,6 +129,9 @@ type Apis = (
     (providers::Api, engines::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api, analyses::Api),
     (metrics::Api, metrics::breakdowns::Api, citations::Api, costs::Api, budget::Api),
+    (events::Api, stream_tickets::Api, webhooks::Api, connections::Api),
+    (alert_rules::Api, alerts::Api, mute_windows::Api, findings::Api),
+    (copilot::Api, reports::Api),
     admin::Apis,
 );
 
@@ -142,6 +160,20 @@ enum Tag {
     Metrics,
     /// What it cost.
     Costs,
+    /// What happens, as it happens.
+    Events,
+    /// Where to tell of events.
+    Webhooks,
+    /// Systems of others that the workspace works with.
+    Connections,
+    /// When to be alerted, and of what.
+    Alerts,
+    /// What answers say of brands, held against what is known.
+    Findings,
+    /// What could be done about gaps.
+    Copilot,
+    /// What windows came to, as files.
+    Reports,
     /// Who changed what.
     Audit,
     /// The installation as its operators see it: queues, lanes, jobs, workers.
@@ -215,6 +247,20 @@ fn endpoint(
             budget::Api(app.clone()),
         ),
         admin::apis(&app, &figures, &caches, &settings),
+        (
+            events::Api { app: app.clone(), stop: stop.clone(), open: Arc::default() },
+            stream_tickets::Api(app.clone()),
+            webhooks::Api(app.clone()),
+            connections::Api(app.clone()),
+        ),
+        (
+            alert_rules::Api(app.clone()),
+            alerts::Api(app.clone()),
+            mute_windows::Api(app.clone()),
+            findings::Api(app.clone()),
+        ),
+        (copilot::Api(app.clone()), reports::Api(app.clone())),
+        admin::apis(&app, &figures),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));
     let health = Arc::new(Health::new(app.clone(), figures, stop));
@@ -253,6 +299,15 @@ fn endpoint(
 /// The description of the API, as OpenAPI 3.1.
 pub fn openapi() -> serde_json::Value {
     openapi::document().clone()
+}
+
+/// Tells which rules of the schema of this name a request body breaks.
+pub fn body_checker(schema: &str) -> impl Fn(&serde_json::Value) -> Vec<Violation> {
+    let validator = openapi::build_validator(schema);
+    move |body| {
+        let errors = validator.iter().flat_map(|validator| validator.iter_errors(body));
+        errors.flat_map(|error| self::body::of_error(&error)).collect()
+    }
 }
 
 fn document(kind: &'static str, text: String) -> impl Endpoint<Output = Response> + 'static {

@@ -75,8 +75,18 @@ impl<K: Serialize + DeserializeOwned> Paging<K> {
     /// Makes a page of the rows that the store gave.
     pub(crate) fn close<R, T: From<R>>(
         self,
+        rows: Vec<R>,
+        key: impl Fn(&R) -> K,
+    ) -> Result<Slice<T>> {
+        self.close_with(rows, key, T::from)
+    }
+
+    /// As [`Paging::close`], for rows that `show` makes documents of.
+    pub(crate) fn close_with<R, T>(
+        self,
         mut rows: Vec<R>,
         key: impl Fn(&R) -> K,
+        show: impl FnMut(R) -> T,
     ) -> Result<Slice<T>> {
         let more = rows.len() > self.limit;
         rows.truncate(self.limit);
@@ -84,7 +94,7 @@ impl<K: Serialize + DeserializeOwned> Paging<K> {
             Some(last) if more => Some(self.write(&key(last))?),
             _ => None,
         };
-        Ok(Slice { data: rows.into_iter().map(T::from).collect(), next_cursor })
+        Ok(Slice { data: rows.into_iter().map(show).collect(), next_cursor })
     }
 
     fn read(&self, cursor: &str) -> Option<K> {

@@ -1,6 +1,7 @@
 //! Rules of input that a schema cannot express, collected so that all broken ones are told.
 
-use crate::{Error, Result, Violation};
+use crate::{App, Error, Result, Violation};
+use url::Url;
 
 /// The rules broken so far.
 #[derive(Default)]
@@ -48,6 +49,24 @@ impl Rules {
     pub(super) fn country(&mut self, pointer: &str, country: &str) {
         let known = country.len() == 2 && COUNTRIES.split(' ').any(|code| code == country);
         self.require(known, pointer, "must be an ISO 3166-1 alpha-2 code in capitals, such as DK");
+    }
+
+    /// An address that a workspace may let us call.
+    pub(super) fn target(&mut self, app: &App, pointer: &str, address: &str) {
+        let url = match Url::parse(address) {
+            Ok(url) => url,
+            Err(error) => {
+                self.require(false, pointer, &format!("is no URL: {error}"));
+                return;
+            }
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            self.require(false, pointer, "must not hold a user name or a password");
+        }
+        self.require(url.fragment().is_none(), pointer, "must not end with a `#…`");
+        if let Err(refusal) = app.egress.check(&url) {
+            self.require(false, pointer, &format!("cannot be called: {}", refusal.reason));
+        }
     }
 
     pub(super) fn domain(&mut self, pointer: &str, domain: &str) {

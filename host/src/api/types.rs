@@ -179,3 +179,25 @@ impl<T: ToJSON> ToJSON for Clearable<T> {
         }
     }
 }
+
+/// Both ways between two enums of equal names: the document's and the store's.
+macro_rules! mirrored {
+    ($ours:ty, $theirs:ty, $($name:ident),+ $(,)?) => {
+        impl From<$ours> for $theirs {
+            fn from(value: $ours) -> Self {
+                match value {
+                    $(<$ours>::$name => <$theirs>::$name,)+
+                }
+            }
+        }
+
+        impl From<$theirs> for $ours {
+            fn from(value: $theirs) -> Self {
+                match value {
+                    $(<$theirs>::$name => <$ours>::$name,)+
+                }
+            }
+        }
+    };
+}
+pub(crate) use mirrored;

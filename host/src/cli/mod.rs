@@ -11,6 +11,7 @@ use std::{
     process::ExitCode,
 };
 
+mod apply;
 mod ask;
 mod demo;
 mod doctor;
@@ -66,6 +67,10 @@ enum Command {
     /// Make and revoke tokens of people.
     #[command(subcommand)]
     Token(token::TokenCommand),
+    /// Bring a workspace to what a file declares: brands, prompts, engines, schedules, alert rules.
+    Apply(apply::Apply),
+    /// Write a workspace as a file that `apply` reads.
+    Export(apply::Export),
     /// Bring the database schema up to date.
     Migrate(migrate::Migrate),
     /// Check everything that `serve` needs.
@@ -110,6 +115,8 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(command) => command.run(Config::load()?, json).await,
         Command::Key(command) => command.run(Config::load()?, json).await,
         Command::Token(command) => command.run(Config::load()?, json).await,
+        Command::Apply(apply) => apply.run(json).await,
+        Command::Export(export) => export.run().await,
         Command::Migrate(migrate) => migrate.run(&Config::load()?, json).await,
         Command::Doctor => doctor::run(Config::load()?, json).await,
         Command::Openapi => {

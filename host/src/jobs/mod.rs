@@ -21,13 +21,16 @@ pub mod schedules;
 mod analysis;
 mod archive;
 mod budget_sweep;
+pub mod build_report;
 mod daily_aggregations;
 mod delete_workspace;
+pub mod deliver_webhook;
 mod export_sweep;
 mod export_workspace;
 mod gather;
 pub mod operate;
 mod permits;
+mod publisher;
 mod reanalyse;
 mod run_batch;
 mod run_prompt;
@@ -38,9 +41,12 @@ mod test_engine;
 use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_writer::RunWriter};
 pub use self::{
     budget_sweep::budget_policy,
+    build_report::BuildReport,
     daily_aggregations::DailyAggregations,
     delete_workspace::{DeleteWorkspace, request_deletion},
+    deliver_webhook::DeliverWebhook,
     export_workspace::{ExportWorkspace, start_export},
+    publisher::{KEPT, Publisher},
     reanalyse::{ReanalyseAnswers, start_analysis},
     run_batch::{BatchRequest, BudgetFit, RunBatch, budget_fit, plan_batch, start_batch},
     run_prompt::RunPrompt,
@@ -82,6 +88,7 @@ pub struct Context {
     analyzers: Analyzers,
     permits: Permits,
     _sweepers: [DropGuard; 2],
+    _publisher: DropGuard,
 }
 
 impl Context {
@@ -91,6 +98,7 @@ impl Context {
         let run_writer = RunWriter::start(&app.store, &app.clock, &budget_policy(&app), tasks);
         let sweepers =
             [budget_sweep::start(app.clone(), tasks), export_sweep::start(app.clone(), tasks)];
+        let publisher = Publisher::start(app.clone(), tasks);
         Context {
             app,
             run_reader,
@@ -98,6 +106,7 @@ impl Context {
             analyzers: Analyzers::default(),
             permits: Permits::default(),
             _sweepers: sweepers,
+            _publisher: publisher,
         }
     }
 }
@@ -115,6 +124,8 @@ impl Handlers for Context {
             QueueSpec { name: ReanalyseAnswers::QUEUE, concurrency: workers.reanalyse.max(1) },
             QueueSpec { name: ExportWorkspace::QUEUE, concurrency: 1 },
             QueueSpec { name: DeleteWorkspace::QUEUE, concurrency: 1 },
+            QueueSpec { name: BuildReport::QUEUE, concurrency: workers.build_report.max(1) },
+            QueueSpec { name: DeliverWebhook::QUEUE, concurrency: workers.deliver_webhook.max(1) },
         ]
     }
 
@@ -144,6 +155,10 @@ impl Handlers for Context {
                     Ok(job) => ExportWorkspace::bury(&job, self, conn, error).await,
                     Err(_) => Ok(()),
                 },
+                BuildReport::QUEUE => match serde_json::from_value::<BuildReport>(payload) {
+                    Ok(job) => job.bury(&self.app, conn).await,
+                    Err(_) => Ok(()),
+                },
                 _ => Ok(()),
             }
         })
@@ -157,6 +172,8 @@ impl Handlers for Context {
             ReanalyseAnswers::QUEUE => Box::pin(perform::<ReanalyseAnswers>(self, claimed)),
             ExportWorkspace::QUEUE => Box::pin(perform::<ExportWorkspace>(self, claimed)),
             DeleteWorkspace::QUEUE => Box::pin(perform::<DeleteWorkspace>(self, claimed)),
+            BuildReport::QUEUE => Box::pin(perform::<BuildReport>(self, claimed)),
+            DeliverWebhook::QUEUE => Box::pin(perform::<DeliverWebhook>(self, claimed)),
             other => {
                 let error = Error::Internal(anyhow::anyhow!("no job is called {other}"));
                 Box::pin(async move { Err(error) })

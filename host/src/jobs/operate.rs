@@ -5,7 +5,8 @@
 //! **Invariant:** the database is all that is spoken to. A broker is told by whoever reads it.
 
 use super::{
-    DailyAggregations, DeleteWorkspace, ExportWorkspace, Job, ReanalyseAnswers, RunBatch, RunPrompt,
+    BuildReport, DailyAggregations, DeleteWorkspace, DeliverWebhook, ExportWorkspace, Job,
+    ReanalyseAnswers, RunBatch, RunPrompt,
 };
 use crate::{
     Error, Result,
@@ -24,13 +25,15 @@ use serde_json::json;
 use std::collections::HashSet;
 
 /// Every queue by its name. Nothing is put into `copilotPlanner` yet.
-pub const QUEUES: [&str; 7] = [
+pub const QUEUES: [&str; 9] = [
     RunPrompt::QUEUE,
     RunBatch::QUEUE,
     DailyAggregations::QUEUE,
     ReanalyseAnswers::QUEUE,
     ExportWorkspace::QUEUE,
     DeleteWorkspace::QUEUE,
+    DeliverWebhook::QUEUE,
+    BuildReport::QUEUE,
     "copilotPlanner",
 ];
 
@@ -44,7 +47,7 @@ pub const AT_ONCE: i64 = 1000;
 pub fn queue(name: &str) -> Result<&'static str> {
     QUEUES.into_iter().find(|queue| *queue == name).ok_or(Error::NotFound(
         "queue (runPrompt, runBatch, dailyAggregations, reanalyseAnswers, exportWorkspace, \
-         deleteWorkspace and copilotPlanner are there)",
+         deleteWorkspace, deliverWebhook, buildReport and copilotPlanner are there)",
     ))
 }
 

@@ -3,7 +3,7 @@ use crate::{
     Clock, Error, Result,
     ids::ProcessId,
     store::{
-        Store,
+        Store, budget_notices,
         budgets::{Books, Policy},
         citations::{self, DomainNumbers},
         run_writes::{self, Begin, Begun, End, Fetched},
@@ -197,6 +197,7 @@ impl Writer {
         let mut answers_to =
             run_writes::begin(&mut tx, &mut books, &mut begins, &self.policy, now).await?;
         books.post(&mut tx, &self.policy, now).await?;
+        budget_notices::tell(&mut tx, &books, &self.policy, now).await?;
         tx.commit().await?;
         Ok(group
             .iter()

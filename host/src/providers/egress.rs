@@ -184,6 +184,12 @@ impl Egress {
         Ok(Incoming { status, headers, body })
     }
 
+    /// Why a request to `url` would be refused before anybody is asked where it leads. That it is
+    /// not says nothing about the addresses behind its name.
+    pub fn check(&self, url: &Url) -> Result<(), TransportFailure> {
+        self.judge(url.clone()).map(drop)
+    }
+
     /// The address that is really asked, or why none is.
     fn judge(&self, mut url: Url) -> Result<Url, TransportFailure> {
         if url.scheme() != "https" {

@@ -9,6 +9,7 @@
 //! **Invariant:** a call keeps the [`Route`] it began with; swapping the catalogue never touches it.
 
 pub mod addresses;
+pub mod api_client;
 pub mod call;
 pub mod cases;
 pub mod credentials;

@@ -1,4 +1,9 @@
-use super::{Conn, bulk::Rows, on_db};
+use super::{
+    Conn,
+    bulk::Rows,
+    events::{self, EventType, NewEvent},
+    on_db,
+};
 use crate::{
     Error, Result,
     ids::{BatchId, PromptId, WorkspaceId},
@@ -199,17 +204,42 @@ pub async fn complete(
         );
         locked.await?;
     }
-    rows(now)
-        .execute(
+    let completed: Vec<(WorkspaceId, BatchId)> = rows(now)
+        .fetch(
             conn,
             "UPDATE batches SET state = 'completed', finished_at = v.now
              FROM v WHERE batches.workspace_id = v.workspace_id AND batches.id = v.id
                AND batches.state = 'running'
                AND NOT EXISTS (SELECT 1 FROM runs
-                               WHERE batch_id = v.id AND finished_at IS NULL)",
+                               WHERE batch_id = v.id AND finished_at IS NULL)
+             RETURNING batches.workspace_id, batches.id",
         )
-        .await
-        .map(drop)
+        .await?;
+    for (workspace, id) in completed {
+        tell(conn, workspace, id, EventType::BatchCompleted, now).await?;
+    }
+    Ok(())
+}
+
+/// Says that a batch has ended, and how its runs did.
+async fn tell(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    id: BatchId,
+    kind: EventType,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let progress = progress(conn, workspace, id).await?;
+    let data = serde_json::json!({
+        "batch_id": id,
+        "total": progress.total(),
+        "succeeded": progress.succeeded,
+        "failed": progress.failed,
+        "skipped": progress.skipped,
+        "cancelled": progress.cancelled,
+        "cost_micros": progress.cost_micros,
+    });
+    events::insert(conn, &[NewEvent::new(workspace, kind, id, data)], now).await
 }
 
 /// Cancels a batch and its runs that have not started; returns how many runs those are.
@@ -245,5 +275,6 @@ pub async fn cancel(
     .execute(c)
     .await
     .map(drop))?;
+    tell(conn, workspace, id, EventType::BatchCancelled, now).await?;
     Ok(cancelled)
 }

@@ -24,7 +24,7 @@ use crate::{
 };
 use chrono::{DateTime, NaiveDate, Utc};
 use sqlx::FromRow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use uuid::Uuid;
 
 /// What holds for everybody.
@@ -68,7 +68,7 @@ pub enum State {
 pub struct Key {
     pub scope: Scope,
     pub day: NaiveDate,
-    workspace: Uuid,
+    pub(super) workspace: Uuid,
     pub engine: String,
 }
 
@@ -171,6 +171,10 @@ struct Delta {
 #[derive(Debug, Default)]
 pub struct Books {
     deltas: BTreeMap<Key, Delta>,
+    /// The rows that were written, as they are now.
+    pub(super) levels: BTreeMap<Key, Level>,
+    /// Rows that had no room for a call.
+    pub(super) full: BTreeSet<Key>,
 }
 
 #[derive(FromRow)]
@@ -303,12 +307,17 @@ impl Books {
                 "ON CONFLICT (scope, workspace_id, engine, day) DO UPDATE
                  SET limit_micros = excluded.limit_micros, updated_at = excluded.updated_at,
                      reserved_micros = budget_days.reserved_micros + excluded.reserved_micros,
-                     spent_micros = budget_days.spent_micros + excluded.spent_micros
+                     spent_micros = budget_days.spent_micros + excluded.spent_micros,
+                     told = CASE WHEN budget_days.limit_micros
+                                      IS NOT DISTINCT FROM excluded.limit_micros
+                                 THEN budget_days.told END
                  RETURNING scope, workspace_id, engine, day, limit_micros, reserved_micros,
                            spent_micros",
             )
             .await?;
-        Ok(rows.iter().map(|row| (row.key(), row.level())).collect())
+        let levels: HashMap<_, _> = rows.iter().map(|row| (row.key(), row.level())).collect();
+        self.levels.extend(levels.iter().map(|(key, level)| (key.clone(), *level)));
+        Ok(levels)
     }
 }
 
@@ -354,6 +363,8 @@ pub async fn reserve(
             lines.push(line(want, now));
         } else {
             books.add(keys, -want.micros, 0);
+            let full = |key: &&Key| levels.get(key).is_some_and(|l| !l.has_room_for(want.micros));
+            books.full.extend(keys.iter().filter(full).cloned());
         }
         verdicts.push(verdict);
     }

@@ -219,17 +219,17 @@ pub async fn pause(
     Ok(())
 }
 
-/// Stops asking an engine until its configuration is saved again.
+/// Stops asking an engine until its configuration is saved again; `false` when that was said before.
 pub async fn mark(
     conn: &mut Conn,
     workspace: WorkspaceId,
     key: &str,
     needs_attention: &str,
     now: DateTime<Utc>,
-) -> Result<()> {
-    on_db!(conn, |c| query(
+) -> Result<bool> {
+    let marked = on_db!(conn, |c| query(
         "UPDATE engines SET needs_attention = $3, updated_at = $4
-         WHERE workspace_id = $1 AND key = $2",
+         WHERE workspace_id = $1 AND key = $2 AND needs_attention IS NULL",
     )
     .bind(workspace)
     .bind(key)
@@ -237,6 +237,6 @@ pub async fn mark(
     .bind(now)
     .execute(c)
     .await
-    .map(drop))?;
-    Ok(())
+    .map(|done| done.rows_affected()))?;
+    Ok(marked > 0)
 }

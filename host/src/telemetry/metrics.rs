@@ -78,6 +78,9 @@ fn describe() {
     describe_gauge!("database_connections_active", "Database connections in use.");
     describe_gauge!("database_connections_idle", "Database connections open and idle.");
     describe_gauge!("database_connections_max", "Database connections allowed.");
+    describe_counter!("events_published_total", "Events published, by type.");
+    describe_gauge!("sse_clients", "Streams of events that are open.");
+    describe_counter!("webhook_deliveries_total", "Tries to deliver events, by outcome.");
     describe_gauge!("build_info", "1, labelled with the version that runs.");
     gauge!("build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }
@@ -112,6 +115,32 @@ impl Drop for ConnectionOpen {
     fn drop(&mut self) {
         gauge!("http_connections_open").decrement(1.0);
     }
+}
+
+/// A stream of events that is open, until it is dropped.
+pub struct StreamOpen(());
+
+impl StreamOpen {
+    pub fn begin() -> Self {
+        gauge!("sse_clients").increment(1.0);
+        StreamOpen(())
+    }
+}
+
+impl Drop for StreamOpen {
+    fn drop(&mut self) {
+        gauge!("sse_clients").decrement(1.0);
+    }
+}
+
+/// An event was published.
+pub fn event_published(kind: &'static str) {
+    counter!("events_published_total", "type" => kind).increment(1);
+}
+
+/// An event was sent to a webhook.
+pub fn webhook_delivery(outcome: &'static str) {
+    counter!("webhook_deliveries_total", "outcome" => outcome).increment(1);
 }
 
 /// A request was answered. `route` is the pattern, not the path.

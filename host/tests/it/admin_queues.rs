@@ -16,13 +16,15 @@ use poem::http::Method;
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Executor};
 
-const KNOWN: [&str; 7] = [
+const KNOWN: [&str; 9] = [
     "runPrompt",
     "runBatch",
     "dailyAggregations",
     "reanalyseAnswers",
     "exportWorkspace",
     "deleteWorkspace",
+    "deliverWebhook",
+    "buildReport",
     "copilotPlanner",
 ];
 

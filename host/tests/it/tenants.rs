@@ -2,8 +2,10 @@
 
 use crate::support::Host;
 use aiv::store::{api_keys::Role, members, users};
+use crate::{copilot, findings, support::Host};
+use aiv::store::findings::Verdict;
 use poem::http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// An object of each kind, by the name of the path parameter that names it.
@@ -34,7 +36,30 @@ async fn objects(host: &Host) -> HashMap<&'static str, String> {
         list["data"][0]["id"].as_str().unwrap().to_owned()
     };
     let run = first("/v1/runs").await;
+    let webhook = json!({"url": "https://hooks.example.com/"});
+    let webhook = host.post("/v1/webhooks", webhook).await.expect(201);
+    let webhook = webhook["webhook"]["id"].as_str().unwrap().to_owned();
+    let delivery = host.post(format!("/v1/webhooks/{webhook}/test"), json!({})).await.expect(202);
+    let connection = json!({"name": "c", "kind": "webhook", "url": "https://hooks.example.com/"});
+    let connection = host.post("/v1/connections", connection).await.expect(201);
+    let condition = json!({"kind": "event", "event_type": "batch.completed"});
+    let rule = host.post("/v1/alert-rules", json!({"name": "r", "condition": condition})).await;
+    let rule = rule.expect(201);
+    host.start_batch(1, "for an alert").await;
+    host.work().await;
+    host.publish().await;
+    let window = json!({"reason": "r", "ends_at": "2026-02-01T00:00:00Z"});
+    let window = host.post("/v1/mute-windows", window).await.expect(201);
+    let report = host.post("/v1/reports", json!({})).await.expect(202);
+    let id = |made: &Value| made["id"].as_str().unwrap().to_owned();
     HashMap::from([
+        ("connection", id(&connection)),
+        ("rule", id(&rule)),
+        ("alert", first("/v1/alerts").await),
+        ("window", id(&window)),
+        ("report", id(&report)),
+        ("finding", findings::insert(host, Verdict::Contradicted).await),
+        ("action", copilot::insert(host).await),
         ("workspace", host.workspace.id.to_string()),
         ("member", user.id.to_string()),
         ("invitation", invitation["invitation"]["id"].as_str().unwrap().to_owned()),
@@ -57,6 +82,8 @@ async fn objects(host: &Host) -> HashMap<&'static str, String> {
         ("answer", run.clone()),
         ("run", run),
         ("engine", "perplexity".into()),
+        ("webhook", webhook),
+        ("delivery", delivery["id"].as_str().unwrap().to_owned()),
     ])
 }
 
@@ -137,6 +164,14 @@ async fn every_list_of_a_new_workspace_is_empty() {
         "costs/ledger",
         "citations/top-domains",
         "citations/opportunities",
+        "webhooks",
+        "connections",
+        "alert-rules",
+        "alerts",
+        "mute-windows",
+        "findings",
+        "copilot/actions",
+        "reports",
     ] {
         let list = other.get(format!("/v1/{path}")).await.expect(200);
         assert_eq!(list["data"], json!([]), "{path}");

@@ -43,6 +43,17 @@ pub(crate) enum Principal {
     User(UserId),
 }
 
+impl Principal {
+    /// The one that [`Caller::label`] names.
+    pub(super) fn of_label(label: &str) -> Option<Self> {
+        match label.split_once(':')? {
+            ("api_key", id) => id.parse().ok().map(Self::Key),
+            ("user", id) => id.parse().ok().map(Self::User),
+            _ => None,
+        }
+    }
+}
+
 /// An authenticated principal, in the workspace it works in.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {

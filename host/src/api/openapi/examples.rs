@@ -10,8 +10,8 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 34] {
-    [
+fn all() -> Vec<(&'static str, Value)> {
+    vec![
         (
             "NewWorkspace",
             json!({"name": "Acme", "timezone": "Europe/Copenhagen", "daily_budget_micros": 5_000_000}),
@@ -110,6 +110,56 @@ fn all() -> [(&'static str, Value); 34] {
             "SchedulePreview",
             json!({"cron": "30 2 * * *", "timezone": "Europe/Copenhagen", "count": 3}),
         ),
+        (
+            "NewWebhook",
+            json!({
+                "url": "https://hooks.example.com/aiv",
+                "description": "the ops channel",
+                "event_types": ["budget.exceeded", "engine.needs_attention"],
+            }),
+        ),
+        ("WebhookPatch", json!({"enabled": true})),
+        ("WebhookRotation", json!({"overlap_hours": 24})),
+        (
+            "NewConnection",
+            json!({
+                "name": "site builder",
+                "kind": "webhook",
+                "url": "https://cms.example.com/hooks/aiv",
+                "secret": "a long secret of the receiver",
+            }),
+        ),
+        ("ConnectionPatch", json!({"enabled": false})),
+        (
+            "NewAlertRule",
+            json!({
+                "name": "money runs out",
+                "condition": {"kind": "event", "event_type": "budget.exceeded"},
+                "severity": "high",
+            }),
+        ),
+        (
+            "AlertRulePatch",
+            json!({
+                "condition": {
+                    "kind": "metric",
+                    "metric": "answer_rate",
+                    "comparison": "drops_by",
+                    "threshold": 0.1,
+                    "days": 7,
+                },
+            }),
+        ),
+        ("AlertNote", json!({"note": "we are on it"})),
+        ("AlertSnooze", json!({"until": "2030-01-01T08:00:00Z"})),
+        ("NewMuteWindow", json!({"reason": "the site moves", "ends_at": "2026-01-10T08:00:00Z"})),
+        ("FindingPatch", json!({"state": "dismissed", "note": "the number is an old one"})),
+        (
+            "NewCopilotRules",
+            json!({"enabled_actions": ["add_faq", "add_citations"], "require_approval": true}),
+        ),
+        ("ActionNote", json!({"note": "after the launch"})),
+        ("NewReport", json!({"title": "December", "from": "2025-12-01", "to": "2025-12-31"})),
         (
             "Problem",
             json!({

@@ -37,27 +37,28 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
 
 /// A validator for each schema of the document, by the schema's name.
 static VALIDATORS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
-    let document = document();
-    let components = &document["components"];
-    let names = components["schemas"].as_object().into_iter().flat_map(|schemas| schemas.keys());
-    names
-        .filter_map(|name| {
-            let schema = json!({
-                "$schema": "https://json-schema.org/draft/2020-12/schema",
-                "$ref": format!("#/components/schemas/{name}"),
-                "components": components,
-            });
-            let built = jsonschema::options().should_validate_formats(true).build(&schema);
-            match built {
-                Ok(validator) => Some((name.clone(), validator)),
-                Err(error) => {
-                    tracing::error!("schema {name} cannot be checked against: {error}");
-                    None
-                }
-            }
-        })
-        .collect()
+    let schemas = document()["components"]["schemas"].as_object();
+    let names = schemas.into_iter().flat_map(|schemas| schemas.keys());
+    names.filter_map(|name| Some((name.clone(), build_validator(name)?))).collect()
 });
+
+/// A validator of the schema called `name`.
+pub(super) fn build_validator(name: &str) -> Option<Validator> {
+    let components = &document()["components"];
+    components["schemas"].get(name)?;
+    let schema = json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$ref": format!("#/components/schemas/{name}"),
+        "components": components,
+    });
+    match jsonschema::options().should_validate_formats(true).build(&schema) {
+        Ok(validator) => Some(validator),
+        Err(error) => {
+            tracing::error!("schema {name} cannot be checked against: {error}");
+            None
+        }
+    }
+}
 
 /// The document, as OpenAPI 3.1.
 pub(super) fn document() -> &'static Value {

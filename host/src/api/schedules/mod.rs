@@ -5,7 +5,7 @@ use super::{
 use crate::{
     App, Error, Result, Violation,
     ids::{ScheduleId, WorkspaceId},
-    jobs::{Job, RunBatch, plan_batch, schedules as clock},
+    jobs::{BuildReport, DailyAggregations, Job, RunBatch, plan_batch, schedules as clock},
     store::{
         Conn, audit_logs,
         schedules::{self, NAME_TAKEN},
@@ -45,7 +45,7 @@ pub(super) struct Api(pub(super) App);
 impl Api {
     /// Create a schedule
     ///
-    /// It starts a batch at each of its slots, from the first one after now. Where clocks change, a
+    /// It starts a batch or a report at each of its slots, from the first one after now. Where clocks change, a
     /// time of day that is left out fires when the gap is over, and one that comes twice fires the
     /// first time; `*/15 * * * *` and the like follow real time.
     #[oai(path = "/schedules", method = "post", operation_id = "create_schedule")]
@@ -63,16 +63,25 @@ impl Api {
             Begun::First(doing) => doing,
             Begun::Again(record) => return Ok(Created::again(record)),
         };
-        let NewSchedule { name, cron, timezone, batch, catch_up, jitter_seconds, enabled } = new.0;
+        let NewSchedule { name, cron, timezone, batch, report, catch_up, jitter_seconds, enabled } =
+            new.0;
         let timezone = zone_or_own(&mut tx, &caller, timezone).await?;
+        let (queue, payload) = match (&batch, report) {
+            (Some(_), Some(_)) => {
+                let detail = "a schedule asks or reports: leave out `batch` or `report`";
+                return Err(Error::invalid("/report", detail).into());
+            }
+            (None, Some(report)) => (BuildReport::QUEUE, report.stored()?),
+            (batch, None) => (RunBatch::QUEUE, batch.clone().unwrap_or_default().stored()?),
+        };
         let mut row = schedules::Schedule {
             id: ScheduleId::generate(),
             workspace_id: caller.workspace,
             name: name.trim().into(),
-            queue: RunBatch::QUEUE.into(),
+            queue: queue.into(),
             cron: cron.trim().into(),
             timezone,
-            payload: batch.stored()?.into(),
+            payload: payload.into(),
             catch_up: catch_up.into(),
             jitter_seconds,
             enabled,
@@ -83,7 +92,9 @@ impl Api {
             updated_at: now,
         };
         let cron = check(&row)?;
-        self.check_batch(&mut tx, caller.workspace, batch, now).await?;
+        if let Some(batch) = batch {
+            self.check_batch(&mut tx, caller.workspace, batch, now).await?;
+        }
         clock::aim(&mut row, &cron, now);
         if !schedules::insert(&mut tx, &row).await? {
             return Err(Error::Exists(NAME_TAKEN).into());
@@ -171,8 +182,16 @@ impl Api {
         let now = self.0.clock.now();
         let mut tx = self.0.store.begin().await?;
         let before = own(&mut tx, &caller, schedule.0, if_match.0.as_deref()).await?;
-        let SchedulePatch { name, cron, timezone, batch, catch_up, jitter_seconds, enabled } =
-            patch.0;
+        let SchedulePatch {
+            name,
+            cron,
+            timezone,
+            batch,
+            report,
+            catch_up,
+            jitter_seconds,
+            enabled,
+        } = patch.0;
         let mut row = before.clone();
         row.name = name.map_or(row.name, |name| name.trim().into());
         row.cron = cron.map_or(row.cron, |cron| cron.trim().into());
@@ -181,6 +200,14 @@ impl Api {
         row.jitter_seconds = jitter_seconds.unwrap_or(row.jitter_seconds);
         row.enabled = enabled.unwrap_or(row.enabled);
         let cron = check(&row)?;
+        let asks = row.queue == RunBatch::QUEUE;
+        let mut rules = Rules::default();
+        rules.require(batch.is_none() || asks, "/batch", "the schedule reports and does not ask");
+        rules.require(report.is_none() || !asks, "/report", "the schedule asks, it reports not");
+        rules.check()?;
+        if let Some(report) = report {
+            row.payload = report.stored()?.into();
+        }
         if let Some(batch) = batch {
             row.payload = batch.stored()?.into();
             self.check_batch(&mut tx, caller.workspace, batch, now).await?;
@@ -295,7 +322,7 @@ fn told(row: &schedules::Schedule) -> serde_json::Value {
         "name": row.name,
         "cron": row.cron,
         "timezone": row.timezone,
-        "batch": row.payload.0,
+        "starts": row.payload.0,
         "enabled": row.enabled,
     })
 }
@@ -311,7 +338,7 @@ async fn own(
     let row = schedules::lock(conn, caller.workspace, id, None).await?;
     match etag::expected(if_match, "schedule")? {
         Some(version) if version != row.version => Err(Error::Changed("schedule")),
-        _ if row.queue != RunBatch::QUEUE => Err(Error::Conflict(format!(
+        _ if row.queue == DailyAggregations::QUEUE => Err(Error::Conflict(format!(
             "the schedule `{}` belongs to the platform and follows the workspace's time zone",
             row.name
         ))),

@@ -4,7 +4,7 @@ use crate::{
     Result,
     api::types::Timestamp,
     ids::PromptId,
-    jobs::{Job, RunBatch, schedules as clock},
+    jobs::{BuildReport, Job, RunBatch, build_report, schedules as clock},
     store::schedules,
 };
 use anyhow::Context as _;
@@ -18,6 +18,8 @@ use uuid::Uuid;
 pub(super) enum ScheduleKind {
     /// A batch.
     RunBatch,
+    /// A report.
+    BuildReport,
     /// Counting the day before again. Every workspace has one such schedule; it cannot be changed
     /// and follows the workspace's time zone.
     DailyAggregations,
@@ -61,6 +63,8 @@ pub(super) struct Schedule {
     pub(super) timezone: String,
     /// What is asked each time; absent unless `kind` is `run_batch`.
     pub(super) batch: Option<ScheduledBatch>,
+    /// What is reported each time; absent unless `kind` is `build_report`.
+    pub(super) report: Option<ScheduledReport>,
     pub(super) catch_up: CatchUp,
     /// Its starts are delayed by up to this, always by the same time.
     pub(super) jitter_seconds: i64,
@@ -90,6 +94,24 @@ pub(super) struct ScheduledBatch {
     pub(super) samples: i64,
 }
 
+/// What a schedule reports.
+#[derive(Debug, Clone, Object)]
+pub(super) struct ScheduledReport {
+    #[oai(default = "report_title", validator(min_length = 1, max_length = 200))]
+    pub(super) title: String,
+    /// The days before each slot that are reported.
+    #[oai(default = "a_week", validator(minimum(value = "1"), maximum(value = "366")))]
+    pub(super) days: i64,
+}
+
+fn report_title() -> String {
+    "Report".into()
+}
+
+fn a_week() -> i64 {
+    7
+}
+
 /// A slot to come.
 #[derive(Object)]
 pub(super) struct NextSlot {
@@ -114,9 +136,10 @@ pub(super) struct NewSchedule {
     /// IANA name, such as `Europe/Copenhagen`; the workspace's when absent.
     #[oai(validator(max_length = 64))]
     pub(super) timezone: Option<String>,
-    /// What to ask each time; everything of everybody when absent.
-    #[oai(default)]
-    pub(super) batch: ScheduledBatch,
+    /// What to ask each time; everything of everybody when this and `report` are absent.
+    pub(super) batch: Option<ScheduledBatch>,
+    /// What to report each time, instead of asking.
+    pub(super) report: Option<ScheduledReport>,
     /// What becomes of slots that passed while nobody worked.
     #[oai(default = "last_one")]
     pub(super) catch_up: CatchUp,
@@ -141,8 +164,10 @@ pub(super) struct SchedulePatch {
     /// Another zone: the next slot is the first one after now.
     #[oai(validator(max_length = 64))]
     pub(super) timezone: Option<String>,
-    /// Replaces all that is asked.
+    /// Replaces all that is asked, by a schedule that asks.
     pub(super) batch: Option<ScheduledBatch>,
+    /// Replaces what is reported, by a schedule that reports.
+    pub(super) report: Option<ScheduledReport>,
     pub(super) catch_up: Option<CatchUp>,
     /// Delays its starts by up to this.
     #[oai(validator(minimum(value = "0"), maximum(value = "3600")))]
@@ -253,6 +278,21 @@ impl From<clock::ScheduledBatch> for ScheduledBatch {
     }
 }
 
+impl ScheduledReport {
+    pub(super) fn stored(self) -> Result<serde_json::Value> {
+        let ScheduledReport { title, days } = self;
+        let report = build_report::ScheduledReport { title: title.trim().into(), days };
+        Ok(serde_json::to_value(report).context("write a schedule's payload")?)
+    }
+}
+
+impl From<build_report::ScheduledReport> for ScheduledReport {
+    fn from(report: build_report::ScheduledReport) -> Self {
+        let build_report::ScheduledReport { title, days } = report;
+        ScheduledReport { title, days }
+    }
+}
+
 impl From<CatchUp> for schedules::CatchUp {
     fn from(policy: CatchUp) -> Self {
         match policy {
@@ -297,15 +337,23 @@ impl From<schedules::Schedule> for Schedule {
             created_at,
             updated_at,
         } = row;
-        let asks = queue == RunBatch::QUEUE;
-        let batch = asks.then(|| serde_json::from_value::<clock::ScheduledBatch>(payload.0));
+        let kind = match queue.as_str() {
+            RunBatch::QUEUE => ScheduleKind::RunBatch,
+            BuildReport::QUEUE => ScheduleKind::BuildReport,
+            _ => ScheduleKind::DailyAggregations,
+        };
+        let batch = (kind == ScheduleKind::RunBatch)
+            .then(|| serde_json::from_value::<clock::ScheduledBatch>(payload.0.clone()));
+        let report = (kind == ScheduleKind::BuildReport)
+            .then(|| serde_json::from_value::<build_report::ScheduledReport>(payload.0));
         Schedule {
             id: id.0,
             name,
-            kind: if asks { ScheduleKind::RunBatch } else { ScheduleKind::DailyAggregations },
+            kind,
             cron,
             timezone,
             batch: batch.and_then(Result::ok).map(Into::into),
+            report: report.and_then(Result::ok).map(Into::into),
             catch_up: catch_up.into(),
             jitter_seconds,
             enabled,

@@ -15,6 +15,7 @@ use crate::{
         costs::LedgerEntry,
         daily_counts::{Additions, Cell, PromptDay},
         engines,
+        events::{self, EventType, NewEvent},
         jobs::{Claimed, JobEnd},
         raw_payloads::RawPayload,
         run_writes::{AttemptEnd, End, RunEnd},
@@ -27,6 +28,7 @@ use aiv_runtime::types::{Answer, ErrorKind, Outcome};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
+use serde_json::json;
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 impl Try<'_> {
@@ -254,7 +256,12 @@ impl Try<'_> {
                 engines::pause(&mut tx, run.workspace_id, &run.engine, now + pause).await?;
             } else {
                 let text = format!("{}: {}", failure.kind.as_str(), failure.message);
-                engines::mark(&mut tx, run.workspace_id, &run.engine, &text, now).await?;
+                if engines::mark(&mut tx, run.workspace_id, &run.engine, &text, now).await? {
+                    let data = json!({"engine": run.engine, "reason": text});
+                    let kind = EventType::EngineNeedsAttention;
+                    let event = NewEvent::new(run.workspace_id, kind, &run.engine, data);
+                    events::insert(&mut tx, &[event], now).await?;
+                }
             }
             tx.commit().await?;
         }

@@ -6,7 +6,12 @@
 use crate::{
     App, Error, Result,
     ids::{BatchId, PromptId, ScheduleId, WorkspaceId},
-    jobs::{BatchRequest, DailyAggregations, Job, RunBatch, plan_batch, start_batch},
+    jobs::{
+        BatchRequest, BuildReport, DailyAggregations, Job, RunBatch,
+        build_report::{ReportRequest, ScheduledReport, start_report},
+        plan_batch, start_batch,
+    },
+    metrics::Window,
     store::{
         Conn,
         jobs::{NewJob, Priority},
@@ -150,6 +155,18 @@ async fn start(
                 ..job.queued(app)?
             };
             app.queue.enqueue(conn, &[job], app.clock.now()).await?;
+            Ok(None)
+        }
+        BuildReport::QUEUE => {
+            let ScheduledReport { title, days } =
+                serde_json::from_value(schedule.payload.0.clone())
+                    .context("read a schedule's payload")?;
+            let yesterday =
+                slot.wall.date().pred_opt().context("the first day of all has none before")?;
+            let window = Window::last(u64::try_from(days).unwrap_or(1), yesterday);
+            let request = ReportRequest { title, window, schedule: Some(schedule.id) };
+            let by = format!("schedule:{}", schedule.id);
+            start_report(app, conn, workspace, request, &by).await?;
             Ok(None)
         }
         other => Err(Error::Conflict(format!("nothing can be scheduled on the queue {other}"))),

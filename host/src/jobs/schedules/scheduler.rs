@@ -11,12 +11,15 @@ use crate::{
     ids::{BatchId, ProcessId},
     jobs::{DailyAggregations, Job},
     store::{
-        Conn, Tx, leaders,
+        Conn, Tx,
+        events::{self, EventType, NewEvent},
+        leaders,
         schedules::{self, Fire, Outcome, Schedule},
     },
     telemetry::metrics,
 };
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde_json::json;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -174,6 +177,9 @@ impl Scheduler {
                 drop(tx);
                 return self.skip(schedule, &plan, delay).await;
             }
+            if new && fire.outcome == Outcome::Refused {
+                events::insert(&mut tx, &[refused(schedule, fire)], now).await?;
+            }
         }
         tx.commit().await?;
         self.app.queue.wake();
@@ -269,6 +275,17 @@ fn fires(schedule: &Schedule, plan: &Plan, verdict: &Verdict, now: DateTime<Utc>
         }
     }
     fires
+}
+
+/// Says that a slot could not be started, and why.
+fn refused(schedule: &Schedule, fire: &Fire) -> NewEvent {
+    let data = json!({
+        "schedule_id": schedule.id,
+        "name": schedule.name,
+        "slot": fire.slot,
+        "reason": fire.reason,
+    });
+    NewEvent::new(schedule.workspace_id, EventType::ScheduleRefused, schedule.id, data)
 }
 
 /// Counts and logs a slot that was dealt with.

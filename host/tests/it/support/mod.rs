@@ -39,6 +39,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) mod idp;
 pub(crate) mod process;
 pub(crate) mod server;
+pub(crate) mod sink;
 
 /// One runtime for all tests: components are compiled once and loaded once.
 static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {
@@ -100,6 +101,8 @@ impl Host {
         config.database.url = database_url(files.path()).await.into();
         config.database.auto_migrate = Some(true);
         config.database.max_connections = 5;
+        let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+        config.secrets.master_keys = Some(format!("test:{key}").into());
         config.providers.mode = mode;
         config.providers.plugin_dir = plugin_dir();
         set(&mut config);
@@ -239,6 +242,11 @@ impl Host {
         stop.cancel();
         tasks.close();
         tasks.wait().await;
+    }
+
+    /// Publishes the events that wait; returns how many.
+    pub(crate) async fn publish(&self) -> usize {
+        jobs::Publisher::new(self.app.clone()).pass().await.unwrap()
     }
 
     pub(crate) async fn get(&self, path: impl AsRef<str>) -> Answer {
