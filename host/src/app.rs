@@ -1,7 +1,7 @@
 use crate::{
     Clock,
     config::Config,
-    providers::{Providers, registry},
+    providers::{Providers, Registry},
     queue::Queue,
     redis::{RateLimits, Redis},
     store::Store,
@@ -19,6 +19,7 @@ pub struct App {
     pub store: Store,
     pub queue: Queue,
     pub providers: Providers,
+    pub registry: Registry,
     pub runtime: Arc<Runtime>,
     pub redis: Option<Redis>,
     /// How often callers of the API may call.
@@ -34,12 +35,22 @@ impl App {
         let config = Arc::new(config);
         let store = open_store(&config).await?;
         let providers = Providers::new(Arc::clone(&config), clock.clone())?;
-        registry::install_folder(&store, &runtime, &clock, &config.providers.plugin_dir).await?;
-        registry::load(&store, &runtime, &providers).await?;
+        let registry = Registry::new(
+            store.clone(),
+            Arc::clone(&runtime),
+            providers.clone(),
+            clock.clone(),
+            &config.providers,
+        );
+        registry.install_folder().await?;
+        // What does not load was told; the rest serves.
+        if let Err(err) = registry.refresh().await {
+            tracing::error!("not every component is in service: {err:#}");
+        }
         let queue = Queue::new(config.workers.auto_throttle_enabled);
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
-        Ok(App { config, clock, store, queue, providers, runtime, redis, request_rates })
+        Ok(App { config, clock, store, queue, providers, registry, runtime, redis, request_rates })
     }
 }
 

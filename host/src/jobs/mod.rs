@@ -20,6 +20,7 @@ pub mod schedules;
 
 mod analysis;
 mod budget_sweep;
+mod call_log;
 mod daily_aggregations;
 mod gather;
 pub mod operate;
@@ -29,7 +30,10 @@ mod run_prompt;
 mod run_reader;
 mod run_writer;
 
-use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_writer::RunWriter};
+use self::{
+    analysis::Analyzers, call_log::CallLog, permits::Permits, run_reader::RunReader,
+    run_writer::RunWriter,
+};
 pub use self::{
     budget_sweep::budget_policy,
     daily_aggregations::DailyAggregations,
@@ -69,9 +73,11 @@ pub struct Context {
     pub app: App,
     run_reader: RunReader,
     run_writer: RunWriter,
+    call_log: CallLog,
     analyzers: Analyzers,
     permits: Permits,
     _sweeper: DropGuard,
+    _call_log: DropGuard,
 }
 
 impl Context {
@@ -80,13 +86,16 @@ impl Context {
         let run_reader = RunReader::start(app.store.clone(), tasks);
         let run_writer = RunWriter::start(&app.store, &app.clock, &budget_policy(&app), tasks);
         let sweeper = budget_sweep::start(app.clone(), tasks);
+        let (call_log, kept) = CallLog::start(app.clone(), tasks);
         Context {
             app,
             run_reader,
             run_writer,
+            call_log,
             analyzers: Analyzers::default(),
             permits: Permits::default(),
             _sweeper: sweeper,
+            _call_log: kept,
         }
     }
 }

@@ -20,6 +20,7 @@ use sqlx::{
 };
 use std::{path::Path, str::FromStr, time::Duration};
 
+pub mod activations;
 pub mod answers;
 pub mod api_keys;
 pub mod audit_logs;
@@ -44,7 +45,9 @@ pub mod leaders;
 pub mod mentions;
 pub mod processes;
 pub mod prompts;
+pub mod provider_calls;
 pub mod providers;
+pub mod publisher_keys;
 pub mod queue_control;
 pub mod queue_minutes;
 pub mod raw_payloads;

@@ -37,8 +37,28 @@ fn every_operation_is_described() {
     for (method, path, operation) in operations {
         let id = operation["operationId"].as_str().unwrap_or_else(|| panic!("{method} {path}"));
         let verbs = [
-            "create_", "list_", "find_", "update_", "save_", "delete_", "cancel_", "revoke_",
-            "preview_", "pause_", "resume_", "retry_", "purge_", "unblock_", "promote_", "drain_",
+            "create_",
+            "list_",
+            "find_",
+            "update_",
+            "save_",
+            "delete_",
+            "cancel_",
+            "revoke_",
+            "preview_",
+            "pause_",
+            "resume_",
+            "retry_",
+            "purge_",
+            "unblock_",
+            "promote_",
+            "drain_",
+            "install_",
+            "activate_",
+            "start_",
+            "rollback_",
+            "disable_",
+            "reload_",
         ];
         assert!(id == "whoami" || verbs.iter().any(|verb| id.starts_with(verb)), "{id}");
         assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{id}");

@@ -1,14 +1,19 @@
 //! What operators of the installation see and do: everything below `/v1/admin` but the audit log.
 //!
-//! **Invariant:** every deed goes through `jobs::operate`, which tells the audit log of it.
+//! **Invariant:** every deed goes through `jobs::operate` or `providers::registry`, which tell the
+//! audit log of it.
 
-use super::{Accepted, Body, Caller, Paging, Problem, Tag, page, types};
+use super::{
+    Accepted, Body, Caller, Created, Deleted, Paging, Problem, Tag, body::Component, page, types,
+};
 use crate::App;
 use std::sync::Arc;
 
 mod figures;
 mod jobs;
 mod lanes;
+mod providers;
+mod publisher_keys;
 mod queues;
 mod system;
 mod workers;
@@ -16,7 +21,15 @@ mod workers;
 pub(super) use self::figures::Figures;
 
 /// Every resource of operators, in the order of the document.
-pub(super) type Apis = (system::Api, queues::Api, lanes::Api, jobs::Api, workers::Api);
+pub(super) type Apis = (
+    system::Api,
+    queues::Api,
+    lanes::Api,
+    jobs::Api,
+    workers::Api,
+    providers::Api,
+    publisher_keys::Api,
+);
 
 pub(super) fn apis(app: &App, figures: &Arc<Figures>) -> Apis {
     let operator = || Operator { app: app.clone(), figures: Arc::clone(figures) };
@@ -26,6 +39,8 @@ pub(super) fn apis(app: &App, figures: &Arc<Figures>) -> Apis {
         lanes::Api(operator()),
         jobs::Api(operator()),
         workers::Api(operator()),
+        providers::Api(operator()),
+        publisher_keys::Api(operator()),
     )
 }
 

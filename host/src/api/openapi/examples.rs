@@ -10,7 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
-fn all() -> [(&'static str, Value); 18] {
+fn all() -> [(&'static str, Value); 24] {
     [
         (
             "NewWorkspace",
@@ -67,6 +67,33 @@ fn all() -> [(&'static str, Value); 18] {
             "SchedulePreview",
             json!({"cron": "30 2 * * *", "timezone": "Europe/Copenhagen", "count": 3}),
         ),
+        (
+            "ActivationRequest",
+            json!({
+                "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "reason": "reads the new citations",
+            }),
+        ),
+        (
+            "CanaryRequest",
+            json!({
+                "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "weight": 0.05,
+                "reason": "a first look",
+            }),
+        ),
+        ("RollbackRequest", json!({"reason": "no citations since noon"})),
+        ("DisableRequest", json!({"reason": "the vendor closed our account"})),
+        (
+            "NewProviderGrant",
+            json!({
+                "hosts": ["api.example.com"],
+                "credentials": ["api-key"],
+                "credential_hosts": {"api-key": ["api.example.com"]},
+                "cpu_ms": 500,
+            }),
+        ),
+        ("NewPublisherKey", json!({"name": "Acme Plugins"})),
         (
             "Problem",
             json!({
