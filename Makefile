@@ -18,7 +18,7 @@ export CHAOS_SECONDS ?= 60
 # Build output is noise beside a result on standard output.
 say = @echo "==> $(1)" >&2
 
-.PHONY: help demo test check components plugins sdk host bench chaos fmt setup tools postgres redis clean
+.PHONY: help demo test check components plugins guests sdk host bench chaos drills fmt setup tools postgres redis clean
 
 help: ## Show the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -116,6 +116,15 @@ chaos: setup postgres redis components ## Break what the host leans on and check
 	$(call say,building the host)
 	@$(CARGO) build --release --locked -p aiv -p aiv-bench >&2
 	@target/release/aiv-chaos --aiv target/release/aiv $(CHAOS_ARGS)
+
+guests: setup
+	$(call say,building the components that misbehave)
+	@cd host/runtime/tests/guests && $(CARGO) build --release --locked --target wasm32-wasip2 --target-dir $(CURDIR)/target/guests >&2
+
+drills: setup postgres plugins guests ## Swap components under load, let hostile ones in (DRILL=hot-swap|hostile-plugins, DRILL_SECONDS=120)
+	$(call say,building the host)
+	@$(CARGO) build --release --locked -p aiv -p aiv-bench >&2
+	@target/release/aiv-drills --aiv target/release/aiv $(if $(DRILL),--only $(DRILL)) $(DRILL_ARGS)
 
 fmt: ## Format all code
 	$(CARGO) fmt --all

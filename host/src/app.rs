@@ -3,7 +3,7 @@ use crate::{
     config::Config,
     events::EventFeed,
     identity::Tokens,
-    providers::{CredentialStore, Providers, egress::Egress, registry},
+    providers::{CredentialStore, Providers, Registry, egress::Egress},
     queue::Queue,
     redis::{RateLimits, Redis},
     sealing::Sealer,
@@ -25,6 +25,7 @@ pub struct App {
     /// Where listeners wait for events.
     pub events: EventFeed,
     pub providers: Providers,
+    pub registry: Registry,
     pub runtime: Arc<Runtime>,
     pub redis: Option<Redis>,
     /// Keeps secrets of workspaces.
@@ -52,8 +53,18 @@ impl App {
         let store = open_store(&config).await?;
         let credentials = CredentialStore::new(store.clone(), vault);
         let providers = Providers::new(Arc::clone(&config), clock.clone())?;
-        registry::install_folder(&store, &runtime, &clock, &config.providers.plugin_dir).await?;
-        registry::load(&store, &runtime, &providers).await?;
+        let registry = Registry::new(
+            store.clone(),
+            Arc::clone(&runtime),
+            providers.clone(),
+            clock.clone(),
+            &config.providers,
+        );
+        registry.install_folder().await?;
+        // What does not load was told; the rest serves.
+        if let Err(err) = registry.refresh().await {
+            tracing::error!("not every component is in service: {err:#}");
+        }
         let queue = Queue::new(config.workers.auto_throttle_enabled);
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
@@ -67,6 +78,7 @@ impl App {
             queue,
             events,
             providers,
+            registry,
             runtime,
             redis,
             sealer,

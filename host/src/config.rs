@@ -253,6 +253,21 @@ pub struct Providers {
     #[config(env = "PLUGIN_DIR", default = "plugins/dist")]
     pub plugin_dir: PathBuf,
 
+    /// Watch that folder: a component that appears or changes is checked and put in service, and
+    /// one that disappears gives way to the one before. For development.
+    #[config(env = "PLUGIN_WATCH", default = false)]
+    pub watch: bool,
+
+    /// Which components may be installed: `any`, `signed` (by some Ed25519 key) or `trusted` (by
+    /// a key that an operator added).
+    #[config(env = "PLUGIN_SIGNATURES", default = "any")]
+    pub signatures: SignaturePolicy,
+
+    /// Runs in a row that a component may fail by its own fault, over all processes, before it is
+    /// taken out of service.
+    #[config(env = "PLUGIN_QUARANTINE_AFTER", default = 5)]
+    pub quarantine_after: std::num::NonZeroU16,
+
     /// Folder of compiled components. Safe to delete; not safe to share with strangers.
     #[config(env = "PLUGIN_CACHE_DIR", default = "data/plugin-cache")]
     pub cache_dir: PathBuf,
@@ -283,6 +298,18 @@ pub struct Providers {
     /// installed components ask for.
     #[config(default = {})]
     pub credentials: HashMap<String, String>,
+}
+
+/// Whose components may be installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignaturePolicy {
+    /// Everybody's. A signature that is there has to be right all the same.
+    Any,
+    /// Those that are signed, by whichever key.
+    Signed,
+    /// Those that are signed by a key that an operator added.
+    Trusted,
 }
 
 /// Where answers come from.

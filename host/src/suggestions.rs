@@ -56,7 +56,7 @@ pub fn languages() -> Vec<&'static str> {
 
 /// Fills the templates of a language with what there is; texts in `known` (lower case) are left
 /// out. One round takes one text of every template, so that a short list is a broad one.
-pub fn suggest(
+pub(crate) fn suggest(
     material: &Material,
     language: &str,
     kinds: &[IntentKind],

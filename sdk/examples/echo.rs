@@ -40,12 +40,12 @@ impl SingleFetch for Echo {
         }
         let (body, text) = assembled(response)?;
         let searches = strings_at(&body, "/searches");
-        let searched = u32::try_from(searches.len()).unwrap_or(u32::MAX);
-        let retrieval = if searched > 0 { Retrieval::Searched } else { Retrieval::NotSearched };
+        let search_count = u32::try_from(searches.len()).unwrap_or(u32::MAX);
+        let retrieval = if search_count > 0 { Retrieval::Searched } else { Retrieval::NotSearched };
         let usage = Usage {
             input_tokens: u32_at(&body, "/usage/input"),
             output_tokens: u32_at(&body, "/usage/output"),
-            ..Usage::searches(searched)
+            ..Usage::searches(search_count)
         };
         let meta = Meta::of(query, None)
             .served_model(str_at(&body, "/model"))

@@ -91,12 +91,17 @@ impl Host {
         Ok(Process { server, base })
     }
 
-    /// Makes a workspace with brands and every engine over the API; gives back its owner's access.
-    pub async fn workspace(&self, base: &str, concurrency: usize) -> anyhow::Result<Api> {
+    /// An operator's access to everything.
+    pub async fn operator(&self, base: &str) -> anyhow::Result<Api> {
         let made =
             servers::output(self.command().args(["--json", "key", "create", "--admin"])).await?;
         let made: Value = serde_json::from_str(&made)?;
-        let operator = Api::new(base, Some(text(&made, "/key")?))?;
+        Api::new(base, Some(text(&made, "/key")?))
+    }
+
+    /// Makes a workspace with brands and every engine over the API; gives back its owner's access.
+    pub async fn workspace(&self, base: &str, concurrency: usize) -> anyhow::Result<Api> {
+        let operator = self.operator(base).await?;
         let made = operator.post("/v1/workspaces", &json!({ "name": "Bench" })).await?;
         let api = Api::new(base, Some(text(&made, "/owner/key")?))?;
         for (at, name) in BRANDS.iter().enumerate() {

@@ -36,6 +36,20 @@ impl Api {
         self.send(Method::PUT, path, Some(body), None).await
     }
 
+    /// Installs a component; an answer that is no success is an answer too.
+    pub async fn upload(&self, path: &str, component: Vec<u8>) -> anyhow::Result<(u16, Value)> {
+        let request = self.client.put(format!("{}{path}", self.base));
+        let request = request.header("content-type", "application/wasm").body(component);
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
+        let response = request.send().await.with_context(|| format!("PUT {path}"))?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
+    }
+
     pub async fn is_ready(&self, path: &str) -> bool {
         self.get(path).await.is_ok()
     }

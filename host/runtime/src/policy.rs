@@ -6,7 +6,7 @@
 use url::Url;
 
 use crate::limits::StepLimits;
-use crate::types::{Answer, Body, HttpRequest, Manifest, Meta, Outcome, Step};
+use crate::types::{Answer, Body, HttpRequest, Manifest, Meta, Outcome, Step, Value};
 
 /// Checks a step against the limits and against the plugin's own manifest. The error says which
 /// rule was broken.
@@ -61,6 +61,9 @@ pub fn check_request(
             check_secret(secret, &host, manifest)?;
         }
     }
+    if let Some((name, _)) = request.headers.iter().find(|(name, value)| !is_plain(name, value)) {
+        return Err(format!("the header {name:?} holds a control character"));
+    }
     at_most("query and headers", bytes, limits.pairs_bytes, "bytes")
 }
 
@@ -79,6 +82,15 @@ fn check_url(text: &str, allow_http: bool) -> Result<String, String> {
         return Err("the URL names a port: only the default port is allowed".to_owned());
     }
     url.host_str().map(str::to_owned).ok_or_else(|| format!("{text:?} has no host"))
+}
+
+/// Neither a line break, which would begin another header, nor any other control character.
+fn is_plain(name: &str, value: &Value) -> bool {
+    let texts = match value {
+        Value::Text(text) | Value::PrefixedSecret(text, _) => [name, text.as_str()],
+        Value::Secret(_) => [name, ""],
+    };
+    texts.iter().all(|text| !text.contains(|c: char| c.is_ascii_control() && c != '\t'))
 }
 
 fn check_secret(name: &str, host: &str, manifest: &Manifest) -> Result<(), String> {

@@ -238,6 +238,21 @@ pub(crate) const RULES: &[Rule] = &[
     rule("find_throttle", Role::Owner, Scope::Platform),
     rule("save_throttle", Role::Owner, Scope::Platform),
     rule("delete_throttle", Role::Owner, Scope::Platform),
+    rule("list_installed_providers", Role::Owner, Scope::Platform),
+    rule("find_installed_provider", Role::Owner, Scope::Platform),
+    rule("install_provider", Role::Owner, Scope::Platform),
+    rule("find_provider_grant", Role::Owner, Scope::Platform),
+    rule("save_provider_grant", Role::Owner, Scope::Platform),
+    rule("activate_provider", Role::Owner, Scope::Platform),
+    rule("start_provider_canary", Role::Owner, Scope::Platform),
+    rule("rollback_provider", Role::Owner, Scope::Platform),
+    rule("disable_provider", Role::Owner, Scope::Platform),
+    rule("reload_provider", Role::Owner, Scope::Platform),
+    rule("delete_unused_components", Role::Owner, Scope::Platform),
+    rule("list_provider_logs", Role::Owner, Scope::Platform),
+    rule("list_publisher_keys", Role::Owner, Scope::Platform),
+    rule("save_publisher_key", Role::Owner, Scope::Platform),
+    rule("revoke_publisher_key", Role::Owner, Scope::Platform),
 ];
 
 pub(crate) fn rule_of(operation: &str) -> Option<&'static Rule> {

@@ -84,7 +84,6 @@ pub(super) struct Api(pub(super) App);
 impl Api {
     /// List the alerts
     #[oai(path = "/alerts", method = "get", operation_id = "list_alerts")]
-    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         caller: Caller,

@@ -10,13 +10,16 @@ use poem::{FromRequest, Request, RequestBody, Result, http::StatusCode};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     payload::{Json, Payload},
-    registry::{MetaMediaType, MetaRequest, Registry},
+    registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
     types::ParseFromJSON,
 };
 use serde_json::Value;
 
 /// More broken rules than this are not listed: nobody reads them.
 const LISTED: usize = 50;
+
+/// The media type of components.
+pub(super) const COMPONENT: &str = "application/wasm";
 
 /// The request body as a `T`.
 pub(crate) struct Body<T>(pub T);
@@ -98,5 +101,36 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
         }
         let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
         Ok(Self::parse(&bytes)?)
+    }
+}
+
+/// The request body as the bytes of a component.
+pub(crate) struct Component(pub Vec<u8>);
+
+impl<'a> ApiExtractor<'a> for Component {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(_registry: &mut Registry) {}
+
+    fn request_meta() -> Option<MetaRequest> {
+        let schema =
+            MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
+        let content = vec![MetaMediaType { content_type: COMPONENT, schema }];
+        Some(MetaRequest { description: None, content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        if request.content_type() != Some(COMPONENT) {
+            let detail = format!("send the component as `Content-Type: {COMPONENT}`");
+            return Err(Problem::unsupported(detail).into());
+        }
+        Ok(Component(<Vec<u8> as FromRequest>::from_request(request, body).await?))
     }
 }

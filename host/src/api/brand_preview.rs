@@ -118,13 +118,13 @@ fn compare(
     place: usize,
     texts: &[(RunId, String)],
 ) -> Result<BrandPreviewResult> {
-    let (searched, searches) = (analyzer(before)?, analyzer(after)?);
+    let (old_search, new_search) = (analyzer(before)?, analyzer(after)?);
     let mut scratch = Scratch::default();
     let mut counts = vec![(0_i64, 0_i64); after.len()];
     let (mut gained, mut lost) = (Vec::new(), Vec::new());
     for (id, text) in texts {
-        let old = named(&searched, &mut scratch, text);
-        let new = named(&searches, &mut scratch, text);
+        let old = named(&old_search, &mut scratch, text);
+        let new = named(&new_search, &mut scratch, text);
         for brand in &old {
             counts[*brand].0 += 1;
         }

@@ -40,6 +40,10 @@ use tracing::Instrument;
 
 /// Longer than this nobody waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Compiling a large component takes half a minute on a slow machine.
+const PATIENCE_WITH_COMPONENTS: Duration = Duration::from_mins(2);
+/// Largest component; the runtime's own limit says more about it.
+const COMPONENT_BYTES: usize = (32 << 20) + 1;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 pub(super) struct Edge<E> {
@@ -91,11 +95,15 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             principal = tracing::field::Empty
         );
         let settings = self.settings.load_full();
+        let patience = match &found {
+            Found::Operation(operation) if operation.takes_component => PATIENCE_WITH_COMPONENTS,
+            _ => PATIENCE,
+        };
         async {
             let mut allowance = None;
             let answered = self.answer(request, &settings, &trace.id, found, &mut allowance);
             let answered = AssertUnwindSafe(answered).catch_unwind();
-            let outcome = match tokio::time::timeout(PATIENCE, answered).await {
+            let outcome = match tokio::time::timeout(patience, answered).await {
                 Ok(Ok(outcome)) => outcome,
                 // The hook has logged it.
                 Ok(Err(_)) => Err(Problem::internal("a handler panicked")),
@@ -137,7 +145,12 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
                 Found::Nothing => return Err(Problem::not_found()),
             };
             authorise(&request, operation)?;
-            self.read_body(&mut request).await?;
+            let limit = if operation.takes_component {
+                COMPONENT_BYTES
+            } else {
+                self.app.config.server.max_body_bytes
+            };
+            read_body(&mut request, limit).await?;
             path_names = &operation.path_names;
             if let Some(workspace) = confined(&request, operation) {
                 let answered = store::as_tenant(workspace, self.inner.call(request));
@@ -195,33 +208,31 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         }
         Ok(())
     }
+}
 
-    /// Reads the body within its limit, whatever its length was said to be.
-    async fn read_body(&self, request: &mut Request) -> Result<(), Problem> {
-        let limit = self.app.config.server.max_body_bytes;
-        let headers = request.headers();
-        if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
-            // A small body that unpacks to a huge one would pass the limit.
-            return Err(Problem::unsupported("send the body without `Content-Encoding`"));
-        }
-        let announced = headers
-            .get(header::CONTENT_LENGTH)
-            .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-        if announced.is_some_and(|length| length > limit) {
-            return Err(Problem::too_large(limit));
-        }
-        let has_key = idempotency::HEADERS.iter().any(|name| headers.contains_key(*name));
-        let body =
-            request.take_body().into_bytes_limit(limit).await.map_err(|error| match error {
-                ReadBodyError::PayloadTooLarge => Problem::too_large(limit),
-                error => Problem::of(error.into(), &[]),
-            })?;
-        if has_key {
-            request.set_data(BodyDigest(Sha256::digest(&body).into()));
-        }
-        request.set_body(body);
-        Ok(())
+/// Reads the body within its limit, whatever its length was said to be.
+async fn read_body(request: &mut Request, limit: usize) -> Result<(), Problem> {
+    let headers = request.headers();
+    if headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding != "identity") {
+        // A small body that unpacks to a huge one would pass the limit.
+        return Err(Problem::unsupported("send the body without `Content-Encoding`"));
     }
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Problem::too_large(limit));
+    }
+    let has_key = idempotency::HEADERS.iter().any(|name| headers.contains_key(*name));
+    let body = request.take_body().into_bytes_limit(limit).await.map_err(|error| match error {
+        ReadBodyError::PayloadTooLarge => Problem::too_large(limit),
+        error => Problem::of(error.into(), &[]),
+    })?;
+    if has_key {
+        request.set_data(BodyDigest(Sha256::digest(&body).into()));
+    }
+    request.set_body(body);
+    Ok(())
 }
 
 async fn finish(

@@ -162,7 +162,7 @@ impl Api {
         if_match: Header<Option<String>>,
         new: Body<NewEngine>,
     ) -> Result<Tagged<Engine>, Problem> {
-        let new = new.0.checked(&self.0, engine.0)?;
+        let new = new.0.checked(&self.0, caller.workspace, engine.0)?;
         let expected = etag::expected(if_match.0.as_deref(), "engine")?;
         let mut tx = self.0.store.begin().await?;
         if expected.is_some() {
@@ -208,7 +208,7 @@ impl Api {
 
 impl NewEngine {
     /// The configuration, when the provider can be asked so.
-    fn checked(self, app: &App, key: String) -> Result<engines::NewEngine> {
+    fn checked(self, app: &App, workspace: WorkspaceId, key: String) -> Result<engines::NewEngine> {
         let NewEngine {
             enabled,
             surface,
@@ -221,7 +221,7 @@ impl NewEngine {
             concurrency,
             daily_budget_micros,
         } = self;
-        let route = provider(app, &key)?;
+        let route = provider(app, workspace, &key)?;
         let mut rules = Rules::default();
         let chosen = match &surface {
             Some(id) => route.surface(id),
@@ -278,8 +278,8 @@ async fn describe(
     Ok(Engine::of(row, app, &own))
 }
 
-fn provider(app: &App, key: &str) -> Result<Arc<Route>> {
-    app.providers.find(key).ok_or_else(|| {
+fn provider(app: &App, workspace: WorkspaceId, key: &str) -> Result<Arc<Route>> {
+    app.providers.find_for(key, workspace).ok_or_else(|| {
         let routes = app.providers.list();
         let keys: Vec<_> = routes.iter().map(|route| route.key()).collect();
         let there = if keys.is_empty() { "none".into() } else { keys.join(", ") };

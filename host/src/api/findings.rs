@@ -85,7 +85,6 @@ pub(super) struct Api(pub(super) App);
 impl Api {
     /// List the findings
     #[oai(path = "/findings", method = "get", operation_id = "list_findings")]
-    #[expect(clippy::too_many_arguments, reason = "each is a query parameter")]
     async fn list(
         &self,
         caller: Caller,

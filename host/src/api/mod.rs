@@ -5,10 +5,8 @@
 //! **Invariant:** nothing outside this folder knows poem.
 
 use self::{auth::Caches, edge::Edge, edge_settings::EdgeSettings, health::Health, routes::Routes};
-use crate::{App, telemetry};
-use arc_swap::ArcSwap;
-use self::{auth::KeyCache, edge::Edge, health::Health, limit::Limiter, routes::Routes};
 use crate::{App, Violation, telemetry};
+use arc_swap::ArcSwap;
 use poem::{
     Endpoint, EndpointExt, Response, Route,
     endpoint::{make, make_sync},
@@ -46,9 +44,9 @@ mod types;
 mod ui;
 mod window;
 
-mod analyses;
 mod alert_rules;
 mod alerts;
+mod analyses;
 mod answers;
 mod api_keys;
 mod audit_log;
@@ -62,33 +60,30 @@ mod connections;
 mod copilot;
 mod costs;
 mod credentials;
+mod deletion_requests;
 mod engine_test;
 mod engines;
 mod estimate;
-mod invitations;
-mod me;
-mod members;
-mod deletion_requests;
-mod engines;
-mod estimate;
-mod exports;
-mod intents;
-mod locales;
-mod metrics;
-mod personas;
 mod event_name;
 mod events;
+mod exports;
 mod findings;
+mod intents;
+mod invitations;
+mod locales;
+mod me;
+mod members;
 mod metrics;
 mod mute_windows;
+mod personas;
 mod prompts;
 mod providers;
 mod reports;
 mod runs;
 mod schedules;
+mod stream_tickets;
 mod tags;
 mod topics;
-mod stream_tickets;
 mod webhooks;
 mod whoami;
 mod workspaces;
@@ -109,11 +104,6 @@ pub use self::server::serve;
 type Apis = (
     (whoami::Api, me::Api, workspaces::Api, api_keys::Api, audit_log::Api),
     (members::Api, invitations::Api),
-    (brands::Api, prompts::Api),
-    (providers::Api, engines::Api, credentials::Api, engine_test::Api),
-    (batches::Api, schedules::Api, runs::Api, answers::Api),
-    (metrics::Api, citations::Api, costs::Api, budget::Api),
-    (whoami::Api, workspaces::Api, api_keys::Api, audit_log::Api),
     (exports::Api, deletion_requests::Api),
     (brands::Api, brand_preview::Api, brand_facts::Api),
     (
@@ -126,7 +116,7 @@ type Apis = (
         tags::Api,
         locales::Api,
     ),
-    (providers::Api, engines::Api),
+    (providers::Api, engines::Api, credentials::Api, engine_test::Api),
     (batches::Api, schedules::Api, runs::Api, answers::Api, analyses::Api),
     (metrics::Api, metrics::breakdowns::Api, citations::Api, costs::Api, budget::Api),
     (events::Api, stream_tickets::Api, webhooks::Api, connections::Api),
@@ -212,13 +202,6 @@ fn endpoint(
             members::Api { app: app.clone(), caches: caches.clone() },
             invitations::Api { app: app.clone(), caches: caches.clone() },
         ),
-        (brands::Api(app.clone()), prompts::Api(app.clone())),
-        (
-            providers::Api(app.clone()),
-            engines::Api(app.clone()),
-            credentials::Api(app.clone()),
-            engine_test::Api(app.clone()),
-        ),
         (exports::Api(app.clone()), deletion_requests::Api(app.clone())),
         (brands::Api(app.clone()), brand_preview::Api(app.clone()), brand_facts::Api(app.clone())),
         (
@@ -231,7 +214,12 @@ fn endpoint(
             tags::Api(app.clone()),
             locales::Api(app.clone()),
         ),
-        (providers::Api(app.clone()), engines::Api(app.clone())),
+        (
+            providers::Api(app.clone()),
+            engines::Api(app.clone()),
+            credentials::Api(app.clone()),
+            engine_test::Api(app.clone()),
+        ),
         (
             batches::Api(app.clone()),
             schedules::Api(app.clone()),
@@ -246,7 +234,6 @@ fn endpoint(
             costs::Api(app.clone()),
             budget::Api(app.clone()),
         ),
-        admin::apis(&app, &figures, &caches, &settings),
         (
             events::Api { app: app.clone(), stop: stop.clone(), open: Arc::default() },
             stream_tickets::Api(app.clone()),
@@ -260,7 +247,7 @@ fn endpoint(
             findings::Api(app.clone()),
         ),
         (copilot::Api(app.clone()), reports::Api(app.clone())),
-        admin::apis(&app, &figures),
+        admin::apis(&app, &figures, &caches, &settings),
     );
     let service = OpenApiService::new(apis, "AI Visibility", env!("CARGO_PKG_VERSION"));
     let health = Arc::new(Health::new(app.clone(), figures, stop));

@@ -16,6 +16,8 @@ pub(super) struct Operation {
     pub(super) rule: &'static Rule,
     /// Names of the parameters in the path, in order.
     pub(super) path_names: Vec<String>,
+    /// It takes a component, which is larger than other bodies and takes longer to look at.
+    pub(super) takes_component: bool,
     query_names: Vec<String>,
 }
 
@@ -101,6 +103,9 @@ impl Routes {
                         path: template,
                         rule,
                         path_names: names("path"),
+                        takes_component: operation["requestBody"]["content"]
+                            .get(super::body::COMPONENT)
+                            .is_some(),
                         query_names: names("query"),
                     },
                 ));

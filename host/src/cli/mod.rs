@@ -21,6 +21,7 @@ mod lane;
 mod migrate;
 mod operator;
 mod plugin;
+mod provider;
 mod queue;
 mod report;
 mod serve;
@@ -49,6 +50,9 @@ enum Command {
     /// Look at, check and test provider components.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
+    /// Install components; put them in service, try them, roll them back.
+    #[command(subcommand)]
+    Provider(provider::ProviderCommand),
     /// Look at queues; pause, resume and clean them.
     #[command(subcommand)]
     Queue(queue::QueueCommand),
@@ -109,6 +113,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(demo) => demo.run(Config::load()?, json).await,
         Command::Ask(ask) => ask.run(Config::load()?, json).await,
         Command::Plugin(command) => plugin::run(command, json).await,
+        Command::Provider(command) => command.run(Config::load()?, json).await,
         Command::Queue(command) => command.run(Config::load()?, json).await,
         Command::Lane(command) => command.run(Config::load()?, json).await,
         Command::Job(command) => command.run(Config::load()?, json).await,

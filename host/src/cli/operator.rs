@@ -34,6 +34,11 @@ impl Operator {
         Ok(self.store.begin().await?)
     }
 
+    /// The answer is for a program.
+    pub(super) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// Prints rows as a table, or as one JSON array of objects.
     pub(super) fn table(&self, names: &[&str], rows: Vec<Vec<Value>>) -> anyhow::Result<()> {
         if self.json {

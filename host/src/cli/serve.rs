@@ -4,11 +4,11 @@ use crate::{
     config::Config,
     jobs::{self, schedules::Scheduler},
     queue::{
-        BullConfig, BullDispatcher, Dispatcher, Handlers, Place, Presence, ProcessRole, Queue,
-        Relay, SqlDispatcher, Worker, WorkerConfig,
+        BullConfig, BullDispatcher, Dispatcher, Handlers, Place, Presence, ProcessRole, Relay,
+        SqlDispatcher, Worker, WorkerConfig,
     },
     redis,
-    store::{Store, api_keys, dispatches, hints::Listener, workspaces},
+    store::{api_keys, dispatches, hints::Listener, workspaces},
     telemetry,
 };
 use anyhow::Context;
@@ -62,6 +62,11 @@ pub(super) async fn serve(
     beating.spawn(presence.clone().run(store, clock, beat.clone()));
     tasks.spawn(share_rates(app.clone(), presence.clone(), stop.clone()));
     tasks.spawn(stop.clone().run_until_cancelled_owned(check_redis(app.clone())));
+    tasks.spawn(listen(app.clone(), stop.clone()));
+    tasks.spawn(app.registry.clone().follow(presence.id(), stop.clone()));
+    if app.config.providers.watch {
+        tasks.spawn(app.registry.clone().watch(stop.clone()));
+    }
     if role.works() {
         work(&app, &presence, &tasks, stop.clone()).await?;
     }
@@ -157,21 +162,25 @@ pub(super) async fn work(
         let place = Place { store: store.clone(), clock: clock.clone(), queue, owner };
         Box::new(SqlDispatcher::new(place, Arc::clone(&handlers), &config))
     };
-    tasks.spawn(listen(store.clone(), app.queue.clone(), stop.clone()));
     let worker = Worker::new(config, store, clock, handlers, dispatcher, presence.clone());
     tasks.spawn(worker.run(stop));
     Ok(())
 }
 
-/// Passes on what other processes say about new work.
-async fn listen(store: Store, queue: Queue, stop: CancellationToken) {
+/// Passes on what other processes say about new work and other components.
+async fn listen(app: App, stop: CancellationToken) {
     let heard = async {
         loop {
             let listened = async {
-                let mut listener = Listener::start(&store).await?;
+                let mut listener = Listener::start(&app.store).await?;
                 loop {
-                    listener.next().await?;
-                    queue.wake();
+                    let heard = listener.next().await?;
+                    if heard.work {
+                        app.queue.wake();
+                    }
+                    if heard.providers {
+                        app.registry.wake();
+                    }
                 }
             };
             let Err(err): crate::Result<Infallible> = listened.await;

@@ -24,7 +24,7 @@ pub struct DeleteWorkspace {
 }
 
 /// How long a request can be taken back.
-pub const GRACE: TimeDelta = TimeDelta::days(7);
+pub(crate) const GRACE: TimeDelta = TimeDelta::days(7);
 /// Rows of one transaction.
 const PAGE: i64 = 5000;
 

@@ -31,7 +31,7 @@ const PAGE: i64 = 500;
 /// A file of the archive is closed when it is longer than this.
 const FILE: usize = 4 << 20;
 /// How long an archive is kept.
-pub const KEPT: TimeDelta = TimeDelta::days(7);
+pub(crate) const KEPT: TimeDelta = TimeDelta::days(7);
 
 /// Writes the export and its job; wake the queue after the commit.
 pub async fn start_export(

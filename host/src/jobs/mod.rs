@@ -22,6 +22,7 @@ mod analysis;
 mod archive;
 mod budget_sweep;
 pub mod build_report;
+mod call_log;
 mod daily_aggregations;
 mod delete_workspace;
 pub mod deliver_webhook;
@@ -38,7 +39,10 @@ mod run_reader;
 mod run_writer;
 mod test_engine;
 
-use self::{analysis::Analyzers, permits::Permits, run_reader::RunReader, run_writer::RunWriter};
+use self::{
+    analysis::Analyzers, call_log::CallLog, permits::Permits, run_reader::RunReader,
+    run_writer::RunWriter,
+};
 pub use self::{
     budget_sweep::budget_policy,
     build_report::BuildReport,
@@ -85,10 +89,12 @@ pub struct Context {
     pub app: App,
     run_reader: RunReader,
     run_writer: RunWriter,
+    call_log: CallLog,
     analyzers: Analyzers,
     permits: Permits,
     _sweepers: [DropGuard; 2],
     _publisher: DropGuard,
+    _call_log: DropGuard,
 }
 
 impl Context {
@@ -99,14 +105,17 @@ impl Context {
         let sweepers =
             [budget_sweep::start(app.clone(), tasks), export_sweep::start(app.clone(), tasks)];
         let publisher = Publisher::start(app.clone(), tasks);
+        let (call_log, kept) = CallLog::start(app.clone(), tasks);
         Context {
             app,
             run_reader,
             run_writer,
+            call_log,
             analyzers: Analyzers::default(),
             permits: Permits::default(),
             _sweepers: sweepers,
             _publisher: publisher,
+            _call_log: kept,
         }
     }
 }

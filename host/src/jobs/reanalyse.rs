@@ -129,14 +129,13 @@ async fn end_day(context: &Context, analysis: &Analysis) -> Result<Analysis> {
         daily_counts::rebuild(&mut tx, analysis.workspace_id, analysis.next_day).await?;
     }
     let next = analyses::day_after(&mut tx, analysis).await?;
-    let moved = match next {
-        Some(day) => analyses::advance(&mut tx, analysis, (day, 0), Progress::default()).await?,
-        None => {
-            let (workspace, id, now) = (analysis.workspace_id, analysis.id, app.clock.now());
-            let completed = AnalysisState::Completed;
-            analyses::finish(&mut tx, workspace, id, completed, None, now).await?;
-            analyses::find(&mut tx, workspace, id).await?
-        }
+    let moved = if let Some(day) = next {
+        analyses::advance(&mut tx, analysis, (day, 0), Progress::default()).await?
+    } else {
+        let (workspace, id, now) = (analysis.workspace_id, analysis.id, app.clock.now());
+        let completed = AnalysisState::Completed;
+        analyses::finish(&mut tx, workspace, id, completed, None, now).await?;
+        analyses::find(&mut tx, workspace, id).await?
     };
     tx.commit().await?;
     Ok(moved)

@@ -11,7 +11,7 @@ use serde_json::Value;
 use std::time::Duration;
 use url::Url;
 
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// How often a request that comes too soon is repeated.
 const PATIENCE: u32 = 10;
 
@@ -106,7 +106,7 @@ impl ApiClient {
             let answer = request
                 .send()
                 .await
-                .map_err(|error| error.without_url())
+                .map_err(reqwest::Error::without_url)
                 .with_context(|| format!("cannot reach {}", self.base))?;
             let status = answer.status();
             if status == StatusCode::TOO_MANY_REQUESTS {
@@ -118,7 +118,7 @@ impl ApiClient {
                 tokio::time::sleep(Duration::from_secs(seconds)).await;
                 continue;
             }
-            let bytes = answer.bytes().await.map_err(|error| error.without_url())?;
+            let bytes = answer.bytes().await.map_err(reqwest::Error::without_url)?;
             if status.is_success() {
                 return Ok(serde_json::from_slice(&bytes).unwrap_or(Value::Null));
             }

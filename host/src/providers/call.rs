@@ -97,6 +97,8 @@ pub struct CallReport {
     pub exchanges: Vec<Exchange>,
     pub logs: Vec<LogLine>,
     pub stderr: String,
+    /// Of the component's crash, innermost frame first.
+    pub backtrace: Vec<String>,
     pub took: Duration,
     /// In this call and before its pauses.
     pub fetches: u32,
@@ -139,6 +141,7 @@ impl Providers {
                 exchanges: [report.exchanges, rest.exchanges].concat(),
                 logs: [report.logs, rest.logs].concat(),
                 stderr: report.stderr + &rest.stderr,
+                backtrace: rest.backtrace,
                 took: report.took + delay + rest.took,
                 fetches: rest.fetches,
                 digest: rest.digest,
@@ -160,6 +163,7 @@ struct Driver<'a> {
     exchanges: Vec<Exchange>,
     logs: Vec<LogLine>,
     stderr: String,
+    backtrace: Vec<String>,
     /// Why the last fetch had no response: the component only knows the kind.
     last_failure: Option<TransportFailure>,
 }
@@ -187,6 +191,7 @@ impl<'a> Driver<'a> {
             exchanges: Vec::new(),
             logs: Vec::new(),
             stderr: String::new(),
+            backtrace: Vec::new(),
             last_failure: None,
         }
     }
@@ -202,6 +207,7 @@ impl<'a> Driver<'a> {
             exchanges: self.exchanges,
             logs: self.logs,
             stderr: self.stderr,
+            backtrace: self.backtrace,
             took: self.started.elapsed(),
             fetches: self.fetches,
             digest: self.route.digest,
@@ -302,6 +308,7 @@ impl<'a> Driver<'a> {
                 tracing::warn!(backtrace = ?err.backtrace, "the component failed: {}", err.message);
                 self.logs.extend(err.logs.iter().cloned());
                 self.stderr += &err.stderr;
+                self.backtrace.clone_from(&err.backtrace);
                 Err(err.into())
             }
         }

@@ -2,6 +2,7 @@
 
 use aiv_runtime::types::Manifest;
 use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
 
 /// The operator's side: a request is allowed only when the manifest asks for it and this gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +12,8 @@ pub struct Grant {
     pub hosts: Vec<String>,
     /// Names of credentials.
     pub credentials: Vec<String>,
+    /// Hosts that a credential may be sent to; all granted hosts for one that is not named here.
+    pub credential_hosts: BTreeMap<String, Vec<String>>,
     /// Largest response, after decompression.
     pub max_response_bytes: u64,
     /// Fetches in one call, when fewer than the manifest's surface asks for.
@@ -23,11 +26,37 @@ pub struct Grant {
     pub cpu_ms: u32,
 }
 
+/// What a manifest asks for beyond a grant. Empty when the grant covers it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    pub hosts: Vec<String>,
+    /// Credentials with the hosts that they would be sent to.
+    pub credentials: BTreeMap<String, Vec<String>>,
+}
+
+impl Missing {
+    pub fn is_empty(&self) -> bool {
+        self.hosts.is_empty() && self.credentials.is_empty()
+    }
+}
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hosts = self.hosts.iter().map(|host| format!("host {host}"));
+        let credentials = self
+            .credentials
+            .iter()
+            .map(|(name, hosts)| format!("credential {name} for {}", hosts.join(", ")));
+        f.write_str(&hosts.chain(credentials).collect::<Vec<_>>().join("; "))
+    }
+}
+
 impl Default for Grant {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
             credentials: Vec::new(),
+            credential_hosts: BTreeMap::new(),
             max_response_bytes: 5 << 20,
             max_fetches: None,
             max_deadline_ms: 900_000,
@@ -40,16 +69,57 @@ impl Default for Grant {
 impl Grant {
     /// Everything that `manifest` asks for, within the default limits.
     pub fn as_requested(manifest: &Manifest) -> Self {
-        Self {
-            hosts: manifest.allowed_hosts.clone(),
-            credentials: manifest.credentials.iter().map(|c| c.name.clone()).collect(),
-            ..Self::default()
-        }
+        Self::default().widened(manifest)
     }
 
-    /// Whether `manifest` asks for nothing more: a wider one needs a new grant.
+    /// This grant and all that `manifest` asks for beyond it.
+    #[must_use]
+    pub fn widened(mut self, manifest: &Manifest) -> Self {
+        let Missing { hosts, credentials } = self.missing(manifest);
+        let before = self.hosts.clone();
+        self.hosts.extend(hosts);
+        for (name, hosts) in credentials {
+            let given = self.credentials.contains(&name);
+            if !given {
+                self.credentials.push(name.clone());
+            }
+            // One that was given for all hosts keeps those it had.
+            let all = || if given { before.clone() } else { Vec::new() };
+            self.credential_hosts.entry(name).or_insert_with(all).extend(hosts);
+        }
+        self
+    }
+
+    /// What `manifest` asks for beyond this: it needs a new grant.
+    pub fn missing(&self, manifest: &Manifest) -> Missing {
+        let mut missing = Missing::default();
+        for host in &manifest.allowed_hosts {
+            if !self.hosts.contains(host) {
+                missing.hosts.push(host.clone());
+            }
+        }
+        for asked in &manifest.credentials {
+            let given = self.credentials.contains(&asked.name);
+            let new = asked.hosts.iter().filter(|host| !given || !self.binds(&asked.name, host));
+            let new: Vec<_> = new.cloned().collect();
+            if !new.is_empty() || !given {
+                missing.credentials.insert(asked.name.clone(), new);
+            }
+        }
+        missing
+    }
+
+    /// Whether `manifest` asks for nothing more.
     pub fn covers(&self, manifest: &Manifest) -> bool {
-        manifest.allowed_hosts.iter().all(|host| self.hosts.contains(host))
-            && manifest.credentials.iter().all(|asked| self.credentials.contains(&asked.name))
+        self.missing(manifest).is_empty()
+    }
+
+    /// Whether a credential that is granted may be sent to `host`.
+    pub fn binds(&self, credential: &str, host: &str) -> bool {
+        match self.credential_hosts.get(credential) {
+            Some(hosts) => hosts.iter().any(|granted| granted == host),
+            // A host that is not granted yet has no credential yet.
+            None => self.hosts.iter().any(|granted| granted == host),
+        }
     }
 }

@@ -12,6 +12,7 @@ pub mod addresses;
 pub mod api_client;
 pub mod call;
 pub mod cases;
+pub mod catalogue;
 pub mod credentials;
 pub mod egress;
 pub mod exchange;
@@ -24,16 +25,19 @@ pub mod registry;
 pub mod replay;
 pub mod request;
 pub mod retry;
+pub mod signature;
 pub mod transport;
 
 pub use self::{
     call::{Begin, CallEnd, CallReport, CallRequest, Checkpoint},
+    catalogue::Catalogue,
     credentials::CredentialSource,
     exchange::{Exchange, ExchangeResult},
     failure::{CallFailure, FailureClass},
     grant::Grant,
     health::Health,
     own::{CredentialStore, OwnCredentials},
+    registry::Registry,
     transport::Transport,
 };
 
@@ -46,20 +50,21 @@ use self::{
 use crate::{
     Clock,
     config::{Config, ProviderMode},
+    ids::{RunId, WorkspaceId},
 };
 use aiv_runtime::{
     Digest, Limits, Plugin,
     types::{Manifest, Surface},
 };
 use arc_swap::ArcSwap;
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// The engines in service. Cheap to clone; all clones see the same catalogue.
 #[derive(Clone)]
 pub struct Providers(Arc<Inner>);
 
 struct Inner {
-    catalogue: ArcSwap<BTreeMap<String, Arc<Route>>>,
+    catalogue: ArcSwap<Catalogue>,
     transport: Arc<dyn Transport>,
     credentials: Arc<dyn CredentialSource>,
     secrets: KeptSecrets,
@@ -133,30 +138,54 @@ impl Providers {
         credentials: Arc<dyn CredentialSource>,
         clock: Clock,
     ) -> Self {
-        let catalogue = ArcSwap::default();
+        let catalogue = ArcSwap::from_pointee(Catalogue::default());
         let secrets = KeptSecrets::default();
         Self(Arc::new(Inner { catalogue, transport, credentials, secrets, clock }))
     }
 
+    /// The component that a provider has in service for everybody.
     pub fn find(&self, key: &str) -> Option<Arc<Route>> {
-        self.0.catalogue.load().get(key).cloned()
+        self.0.catalogue.load().service(key)?.main().cloned()
+    }
+
+    /// The component that serves a workspace: the one pinned for it, or everybody's.
+    pub fn find_for(&self, key: &str, workspace: WorkspaceId) -> Option<Arc<Route>> {
+        self.0.catalogue.load().service(key)?.of_workspace(workspace).cloned()
+    }
+
+    /// The component for a run. It stays the same as long as nothing is put in service.
+    pub fn choose(&self, key: &str, workspace: WorkspaceId, run: RunId) -> Option<Arc<Route>> {
+        self.0.catalogue.load().service(key)?.choose(workspace, run).cloned()
+    }
+
+    /// Whether a component is tried on a share of the runs.
+    pub fn is_canary(&self, key: &str, digest: Digest) -> bool {
+        self.0.catalogue.load().service(key).is_some_and(|service| service.is_canary(digest))
     }
 
     /// The route in service whose component has this digest.
     pub fn find_digest(&self, digest: Digest) -> Option<Arc<Route>> {
-        self.0.catalogue.load().values().find(|route| route.digest == digest).cloned()
+        self.0.catalogue.load().routes().find(|route| route.digest == digest).cloned()
     }
 
-    /// All routes, by key.
+    /// What everybody gets, by key.
     pub fn list(&self) -> Vec<Arc<Route>> {
-        self.0.catalogue.load().values().cloned().collect()
+        self.0.catalogue.load().main().cloned().collect()
+    }
+
+    /// Puts one component each into service, for everybody.
+    pub fn replace(&self, routes: impl IntoIterator<Item = Route>) {
+        self.put_in_service(Catalogue::of(routes));
     }
 
     /// Puts another catalogue into service. Calls on their way end with the routes they have.
-    pub fn replace(&self, routes: impl IntoIterator<Item = Route>) {
-        let catalogue: BTreeMap<_, _> =
-            routes.into_iter().map(|route| (route.key().to_owned(), Arc::new(route))).collect();
+    pub fn put_in_service(&self, catalogue: Catalogue) {
         self.0.catalogue.store(Arc::new(catalogue));
+    }
+
+    /// What is in service at this moment.
+    pub fn catalogue(&self) -> Arc<Catalogue> {
+        self.0.catalogue.load_full()
     }
 
     /// Whether answers are made up and must stay out of live metrics.

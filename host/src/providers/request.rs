@@ -148,7 +148,7 @@ impl Rules<'_> {
         let Some(asked) = self.asked_for(name) else {
             return Err(NotSent::because(format!("the credential {name} is not granted")));
         };
-        if !asked.hosts.iter().any(|allowed| allowed == host) {
+        if !asked.hosts.iter().any(|allowed| allowed == host) || !self.grant.binds(name, host) {
             return Err(NotSent::because(format!("the credential {name} is not for {host}")));
         }
         let secret = self.secrets.find(name).ok_or_else(|| NotSent::MissingCredential {

@@ -18,8 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a process says that it lives.
 const BEAT: Duration = Duration::from_secs(10);
-/// A process that is silent for longer is gone.
-const GONE: TimeDelta = TimeDelta::seconds(30);
 /// How long gone processes are remembered.
 const REMEMBERED: TimeDelta = TimeDelta::hours(24);
 
@@ -136,7 +134,7 @@ impl Presence {
         let mut tx = store.begin().await?;
         processes::beat(&mut tx, &self.row(now)).await?;
         processes::forget(&mut tx, now - REMEMBERED).await?;
-        let living = processes::list(&mut tx, now - GONE).await?;
+        let living = processes::living(&mut tx, now).await?;
         tx.commit().await?;
         let asked = living.iter().any(|process| process.id == self.0.id && process.draining);
         if asked && !self.0.draining.swap(true, Ordering::Relaxed) {
@@ -159,6 +157,8 @@ impl Presence {
             draining: self.is_draining(),
             started_at: self.0.started_at,
             seen_at: now,
+            // Said by whoever puts components in service.
+            provider_generation: 0,
         }
     }
 }

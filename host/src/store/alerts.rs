@@ -138,7 +138,12 @@ async fn tell(conn: &mut Conn, alert: &Alert, kind: EventType, now: DateTime<Utc
         "occurrences": alert.occurrences,
         "evidence": alert.evidence.0,
     });
-    events::insert(conn, &[NewEvent::new(alert.workspace_id, kind, alert.id, data)], now).await
+    events::insert(
+        conn,
+        &[NewEvent::new(alert.workspace_id, kind, alert.id.to_string(), data)],
+        now,
+    )
+    .await
 }
 
 pub async fn find(conn: &mut Conn, workspace: WorkspaceId, id: AlertId) -> Result<Alert> {

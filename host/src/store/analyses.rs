@@ -94,7 +94,7 @@ pub struct Progress {
     pub citations_after: i64,
 }
 
-/// The answers that an analysis is about; `$1` to `$6` are bound by [`bind`].
+/// The answers that an analysis is about; `$1` to `$6` are bound by `bind`.
 macro_rules! candidates {
     ($select:literal, $rest:literal) => {
         concat!(

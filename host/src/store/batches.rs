@@ -239,7 +239,7 @@ async fn tell(
         "cancelled": progress.cancelled,
         "cost_micros": progress.cost_micros,
     });
-    events::insert(conn, &[NewEvent::new(workspace, kind, id, data)], now).await
+    events::insert(conn, &[NewEvent::new(workspace, kind, id.to_string(), data)], now).await
 }
 
 /// Cancels a batch and its runs that have not started; returns how many runs those are.

@@ -295,7 +295,7 @@ pub async fn decide(
             "target": action.target,
             "state": action.state,
         });
-        events::insert(conn, &[NewEvent::new(workspace, kind, id, data)], now).await?;
+        events::insert(conn, &[NewEvent::new(workspace, kind, id.to_string(), data)], now).await?;
     }
     Ok(action)
 }

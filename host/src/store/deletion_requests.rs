@@ -222,7 +222,11 @@ pub async fn purge(
         )).build().bind(workspace).bind(limit).execute(c).await.map(|done| done.rows_affected()));
     match removed {
         Ok(rows) => Ok(Some(i64::try_from(rows).unwrap_or(i64::MAX))),
-        Err(error) if error.as_database_error().is_some_and(|e| e.is_foreign_key_violation()) => {
+        Err(error)
+            if error
+                .as_database_error()
+                .is_some_and(sqlx::error::DatabaseError::is_foreign_key_violation) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error.into()),

@@ -109,10 +109,10 @@ impl NewEvent {
     pub fn new(
         workspace: WorkspaceId,
         kind: EventType,
-        subject: impl ToString,
+        subject: String,
         data: serde_json::Value,
     ) -> Self {
-        NewEvent { id: EventId::generate(), workspace, kind, subject: subject.to_string(), data }
+        NewEvent { id: EventId::generate(), workspace, kind, subject, data }
     }
 }
 

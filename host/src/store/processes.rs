@@ -1,7 +1,10 @@
 use super::{Conn, on_db};
 use crate::{Result, ids::ProcessId};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{FromRow, query, query_as, query_scalar};
+
+/// A process that is silent for longer is gone.
+pub const GONE: TimeDelta = TimeDelta::seconds(30);
 
 /// A process of the platform, as it last said.
 #[derive(Debug, Clone, FromRow)]
@@ -20,6 +23,8 @@ pub struct Process {
     pub started_at: DateTime<Utc>,
     /// Silent for longer than half a minute, it is gone.
     pub seen_at: DateTime<Utc>,
+    /// The generation of components that it has in service.
+    pub provider_generation: i64,
 }
 
 /// Says that the process lives. What an operator said about it (`draining`) stays.
@@ -35,6 +40,7 @@ pub async fn beat(conn: &mut Conn, process: &Process) -> Result<()> {
         draining,
         started_at,
         seen_at,
+        provider_generation: _,
     } = process;
     on_db!(conn, |c| query(
         "INSERT INTO processes (id, role, host, pid, version, concurrency, in_flight, draining,
@@ -67,6 +73,11 @@ pub async fn list(conn: &mut Conn, seen_since: DateTime<Utc>) -> Result<Vec<Proc
     .bind(seen_since)
     .fetch_all(c)
     .await)?)
+}
+
+/// The processes that live.
+pub async fn living(conn: &mut Conn, now: DateTime<Utc>) -> Result<Vec<Process>> {
+    list(conn, now - GONE).await
 }
 
 /// Whether an operator asked the process to take no more jobs.

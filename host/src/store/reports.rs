@@ -139,7 +139,12 @@ pub async fn finish(
     if let Err(error) = made {
         data["error"] = error.into();
     }
-    events::insert(conn, &[NewEvent::new(report.workspace_id, kind, report.id, data)], now).await?;
+    events::insert(
+        conn,
+        &[NewEvent::new(report.workspace_id, kind, report.id.to_string(), data)],
+        now,
+    )
+    .await?;
     Ok(true)
 }
 

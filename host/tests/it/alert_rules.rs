@@ -26,26 +26,26 @@ fn metric(extra: &Value) -> Value {
 async fn a_rule_is_made_changed_and_deleted() {
     let host = Host::start().await;
     let made = host.post("/v1/alert-rules", event_rule()).await;
-    let path = made.header("location").unwrap().to_owned();
+    let location = made.header("location").unwrap().to_owned();
     let made = made.expect(201);
     assert_eq!((&made["severity"], &made["cooldown_minutes"]), (&json!("medium"), &json!(60)));
-    let found = host.get(&path).await;
+    let found = host.get(&location).await;
     assert_eq!(found.header("etag"), Some("\"1\""));
     assert_eq!(found.expect(200), made);
     let patch = json!({"severity": "critical", "condition": metric(&json!({}))["condition"]});
-    let changed = host.patch(&path, patch).await.expect(200);
+    let changed = host.patch(&location, patch).await.expect(200);
     assert_eq!(changed["condition"]["days"], 7);
     assert_eq!(changed["condition"].get("event_type"), None);
     let stale = host
         .client
-        .patch(&path)
+        .patch(&location)
         .header("x-api-key", host.key())
         .header("if-match", "\"1\"")
         .body_json(&json!({"enabled": false}));
     assert_eq!(Answer::of(stale.send().await).await.status, 412);
     let twice = host.post("/v1/alert-rules", event_rule()).await;
     assert_eq!((twice.status, &twice.body["code"]), (409, &json!("exists")));
-    host.delete(&path).await.expect(204);
+    host.delete(&location).await.expect(204);
     assert_eq!(host.get("/v1/alert-rules").await.expect(200)["data"], json!([]));
 }
 

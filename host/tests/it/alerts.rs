@@ -16,7 +16,7 @@ async fn rule(host: &Host) -> String {
 async fn breaks(host: &Host, engine: &str) {
     let data = json!({"engine": engine, "reason": "auth: no"});
     let kind = EventType::EngineNeedsAttention;
-    let event = NewEvent::new(host.workspace.id, kind, engine, data);
+    let event = NewEvent::new(host.workspace.id, kind, engine.to_owned(), data);
     let mut tx = host.app.store.begin().await.unwrap();
     events::insert(&mut tx, &[event], host.app.clock.now()).await.unwrap();
     tx.commit().await.unwrap();

@@ -6,9 +6,8 @@ use crate::support::{
 };
 use aiv::{
     providers::{
-        Providers, Transport,
+        Providers, Registry, Transport,
         credentials::FixedCredential,
-        registry,
         replay::ReplayTransport,
         transport::{Incoming, Outgoing, TransportFailure},
     },
@@ -55,8 +54,16 @@ async fn start() -> (Arc<Spy>, Host) {
     let spy = Arc::<Spy>::default();
     let credential = Arc::new(FixedCredential::new("of-the-installation"));
     let providers = Providers::with(spy.clone(), credential, host.app.clock.clone());
-    registry::load(&host.app.store, &host.app.runtime, &providers).await.unwrap();
-    host.app.providers = providers;
+    let app = &mut host.app;
+    app.registry = Registry::new(
+        app.store.clone(),
+        Arc::clone(&app.runtime),
+        providers.clone(),
+        app.clock.clone(),
+        &app.config.providers,
+    );
+    app.registry.refresh().await.unwrap();
+    app.providers = providers;
     let host = host.with_key(host.key());
     host.put("/v1/engines/perplexity", json!({})).await.expect(200);
     (spy, host)
@@ -64,7 +71,7 @@ async fn start() -> (Arc<Spy>, Host) {
 
 #[tokio::test]
 async fn without_a_master_key_nothing_is_stored() {
-    let host = Host::start().await;
+    let host = Host::start_with(|config| config.auth.master_keys = None).await;
     host.put("/v1/engines/perplexity", json!({})).await.expect(200);
     let refused = host.put(PATH, json!({"value": CANARY})).await.expect(409);
     assert!(refused["detail"].as_str().unwrap().contains("AIV_MASTER_KEYS"));

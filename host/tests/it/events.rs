@@ -13,7 +13,7 @@ use std::{pin::Pin, time::Duration};
 async fn happen(host: &Host, n: i64) {
     let mut tx = host.app.store.begin().await.unwrap();
     let data = json!({"n": n});
-    let event = NewEvent::new(host.workspace.id, EventType::BatchCompleted, n, data);
+    let event = NewEvent::new(host.workspace.id, EventType::BatchCompleted, n.to_string(), data);
     events::insert(&mut tx, &[event], host.app.clock.now()).await.unwrap();
     tx.commit().await.unwrap();
 }
@@ -73,7 +73,7 @@ impl Listener {
             if let (Some(id), Some(data)) = (field("id: "), field("data: ")) {
                 events.push((id, serde_json::from_str(&data).unwrap()));
             }
-            self.text = rest.to_owned();
+            self.text = rest.to_string();
         }
         events
     }
@@ -123,7 +123,7 @@ async fn many_who_publish_at_once_leave_no_gap_and_no_double() {
 async fn a_cause_that_is_undone_leaves_no_event() {
     let host = Host::start().await;
     let mut tx = host.app.store.begin().await.unwrap();
-    let event = NewEvent::new(host.workspace.id, EventType::BatchCompleted, 1, json!({}));
+    let event = NewEvent::new(host.workspace.id, EventType::BatchCompleted, "1".into(), json!({}));
     events::insert(&mut tx, &[event], host.app.clock.now()).await.unwrap();
     drop(tx);
     assert_eq!(host.publish().await, 0);

@@ -39,7 +39,8 @@ fn every_operation_is_described() {
         let verbs = "create list find update save delete cancel revoke preview pause resume retry purge \
                      unblock promote drain stream rotate test redeliver acknowledge resolve snooze \
                      approve dismiss complete download import export suggest \
-                     reanalyse accept reload";
+                     reanalyse accept reload install \
+                     activate start rollback disable";
         let verb = id.split('_').next().unwrap_or_default();
         assert!(id == "whoami" || verbs.split(' ').any(|known| known == verb), "{id}");
         assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{id}");

@@ -173,6 +173,8 @@ async fn the_stores_own_statements_are_confined() {
             language: None,
             country: None,
             location: None,
+            topic: None,
+            persona: None,
             tags: vec![],
             active: true,
         };

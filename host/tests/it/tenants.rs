@@ -1,9 +1,7 @@
 //! Nothing of one workspace is there for another, whatever the operation.
 
-use crate::support::Host;
-use aiv::store::{api_keys::Role, members, users};
 use crate::{copilot, findings, support::Host};
-use aiv::store::findings::Verdict;
+use aiv::store::{api_keys::Role, findings::Verdict, members, users};
 use poem::http::Method;
 use serde_json::{Value, json};
 use std::collections::HashMap;

@@ -40,7 +40,7 @@ async fn create(host: &Host, event_types: &Value) -> (String, String) {
 /// Writes an event of the workspace down, as its cause would.
 async fn happen(host: &Host, kind: EventType) {
     let mut tx = host.app.store.begin().await.unwrap();
-    let event = NewEvent::new(host.workspace.id, kind, "x", json!({"n": 1}));
+    let event = NewEvent::new(host.workspace.id, kind, "x".into(), json!({"n": 1}));
     events::insert(&mut tx, &[event], host.app.clock.now()).await.unwrap();
     tx.commit().await.unwrap();
 }

@@ -18,6 +18,7 @@ async fn each_broken_rule_is_named() {
         ("plain-http", "only https"),
         ("user-info", "user info"),
         ("port", "names a port"),
+        ("header-smuggling", "\"x-note\" holds a control character"),
         ("unknown-credential", "\"other-key\" is not in the manifest"),
         ("misdirected-credential", "\"api-key\" is not for cdn.example.com"),
     ] {

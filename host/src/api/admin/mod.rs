@@ -1,10 +1,11 @@
 //! What operators of the installation see and do: everything below `/v1/admin` but the audit log.
 //!
-//! **Invariant:** every deed goes through `jobs::operate`, which tells the audit log of it.
+//! **Invariant:** every deed goes through `jobs::operate` or `providers::registry`, which tell the
+//! audit log of it.
 
 use super::{
-    Accepted, Body, Caller, Paging, Problem, Tag, auth::Caches, edge_settings::EdgeSettings, page,
-    types,
+    Accepted, Body, Caller, Created, Deleted, Paging, Problem, Tag, auth::Caches, body::Component,
+    edge_settings::EdgeSettings, page, types,
 };
 use crate::App;
 use arc_swap::ArcSwap;
@@ -14,6 +15,8 @@ mod config;
 mod figures;
 mod jobs;
 mod lanes;
+mod providers;
+mod publisher_keys;
 mod queues;
 mod revocations;
 mod system;
@@ -22,8 +25,17 @@ mod workers;
 pub(super) use self::figures::Figures;
 
 /// Every resource of operators, in the order of the document.
-pub(super) type Apis =
-    (system::Api, queues::Api, lanes::Api, jobs::Api, workers::Api, revocations::Api, config::Api);
+pub(super) type Apis = (
+    system::Api,
+    queues::Api,
+    lanes::Api,
+    jobs::Api,
+    workers::Api,
+    revocations::Api,
+    config::Api,
+    providers::Api,
+    publisher_keys::Api,
+);
 
 pub(super) fn apis(
     app: &App,
@@ -40,6 +52,8 @@ pub(super) fn apis(
         workers::Api(operator()),
         revocations::Api { operator: operator(), caches: Arc::clone(caches) },
         config::Api { operator: operator(), settings: Arc::clone(settings) },
+        providers::Api(operator()),
+        publisher_keys::Api(operator()),
     )
 }
 

@@ -25,6 +25,8 @@ struct Worker {
     draining: bool,
     /// It said so within the last half minute.
     alive: bool,
+    /// The generation of components that it has in service.
+    provider_generation: i64,
     started_at: Timestamp,
     seen_at: Timestamp,
 }
@@ -85,6 +87,7 @@ impl Worker {
             draining,
             started_at,
             seen_at,
+            provider_generation,
         } = row;
         Worker {
             id: id.0,
@@ -96,6 +99,7 @@ impl Worker {
             in_flight,
             draining,
             alive: now - seen_at < TimeDelta::seconds(30),
+            provider_generation,
             started_at: started_at.into(),
             seen_at: seen_at.into(),
         }

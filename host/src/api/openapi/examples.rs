@@ -10,6 +10,7 @@ pub(super) fn add(document: &mut Value) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn all() -> Vec<(&'static str, Value)> {
     vec![
         (
@@ -160,6 +161,33 @@ fn all() -> Vec<(&'static str, Value)> {
         ),
         ("ActionNote", json!({"note": "after the launch"})),
         ("NewReport", json!({"title": "December", "from": "2025-12-01", "to": "2025-12-31"})),
+        (
+            "ActivationRequest",
+            json!({
+                "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "reason": "reads the new citations",
+            }),
+        ),
+        (
+            "CanaryRequest",
+            json!({
+                "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+                "weight": 0.05,
+                "reason": "a first look",
+            }),
+        ),
+        ("RollbackRequest", json!({"reason": "no citations since noon"})),
+        ("DisableRequest", json!({"reason": "the vendor closed our account"})),
+        (
+            "NewProviderGrant",
+            json!({
+                "hosts": ["api.example.com"],
+                "credentials": ["api-key"],
+                "credential_hosts": {"api-key": ["api.example.com"]},
+                "cpu_ms": 500,
+            }),
+        ),
+        ("NewPublisherKey", json!({"name": "Acme Plugins"})),
         (
             "Problem",
             json!({

@@ -72,7 +72,7 @@ impl Api {
         caller: Caller,
         wanted: Body<NewSuggestions>,
     ) -> Result<Json<SuggestionList>, Problem> {
-        let NewSuggestions { kinds, topics: named, places, language, limit } = wanted.0;
+        let NewSuggestions { kinds, topics, places, language, limit } = wanted.0;
         let languages = suggestions::languages();
         if !languages.contains(&language.as_str()) {
             let detail = format!("there are templates in {}", languages.join(", "));
@@ -81,12 +81,11 @@ impl Api {
         let all = i64::from(i32::MAX);
         let mut conn = self.0.store.read().await?;
         let tracked = brands::tracked(&mut conn, caller.workspace).await?;
-        let named = match named {
-            Some(named) => named,
-            None => {
-                let topics = topics::list(&mut conn, caller.workspace, None, all).await?;
-                topics.into_iter().map(|topic| topic.name).collect()
-            }
+        let topics = if let Some(topics) = topics {
+            topics
+        } else {
+            let topics = topics::list(&mut conn, caller.workspace, None, all).await?;
+            topics.into_iter().map(|topic| topic.name).collect()
         };
         let groups = prompts::groups(&mut conn, caller.workspace).await?;
         drop(conn);
@@ -97,7 +96,7 @@ impl Api {
             of.map(|brand| brand.name.clone()).collect::<Vec<_>>()
         };
         let material = Material {
-            topics: named,
+            topics,
             own: names(brands::BrandKind::Own),
             competitors: names(brands::BrandKind::Competitor),
             places,

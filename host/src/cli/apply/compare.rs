@@ -25,13 +25,11 @@ pub(super) fn same(document: &Value, schema: &Value, declared: &Value, present: 
 
 /// A field, its default, or null.
 fn field(document: &Value, schema: &Value, map: &Map<String, Value>, name: &str) -> Value {
-    match map.get(name) {
-        Some(value) => value.clone(),
-        None => {
-            let own = &schema["default"];
-            if own.is_null() { resolve(document, schema)["default"].clone() } else { own.clone() }
-        }
+    if let Some(value) = map.get(name) {
+        return value.clone();
     }
+    let own = &schema["default"];
+    if own.is_null() { resolve(document, schema)["default"].clone() } else { own.clone() }
 }
 
 /// Follows references.

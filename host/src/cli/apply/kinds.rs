@@ -93,13 +93,13 @@ impl Kind {
     fn is_engine(&self) -> bool {
         self.section == "engines"
     }
+}
 
-    /// Where in the file something stands that stands there in a request body.
-    pub(super) fn in_file(&self, pointer: &str) -> String {
-        match pointer {
-            "/condition/brand_id" => "/condition/brand".into(),
-            _ => pointer.replacen("/batch/prompt_ids", "/batch/prompts", 1),
-        }
+/// Where in the file something stands that stands there in a request body.
+pub(super) fn in_file(pointer: &str) -> String {
+    match pointer {
+        "/condition/brand_id" => "/condition/brand".into(),
+        _ => pointer.replacen("/batch/prompt_ids", "/batch/prompts", 1),
     }
 }
 

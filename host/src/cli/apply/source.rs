@@ -1,7 +1,7 @@
 //! The file that declares a workspace, and where in it something is wrong.
 
 use super::{
-    kinds::{KINDS, Kind, checkable},
+    kinds::{KINDS, Kind, checkable, in_file},
     plan::Change,
     yaml::{self, Document},
 };
@@ -69,7 +69,7 @@ impl Source {
                     Err((pointer, detail)) => tell(&format!("{at}{pointer}"), &detail),
                     Ok(body) => {
                         for broken in broken_rules(&body) {
-                            let pointer = kind.in_file(&broken.pointer);
+                            let pointer = in_file(&broken.pointer);
                             tell(&format!("{at}{pointer}"), &broken.detail);
                         }
                     }
@@ -95,7 +95,7 @@ impl Source {
             .errors
             .iter()
             .map(|rule| {
-                let pointer = change.kind.in_file(&rule.pointer);
+                let pointer = in_file(&rule.pointer);
                 self.place(&format!("{at}{pointer}"), &rule.detail)
             })
             .collect();

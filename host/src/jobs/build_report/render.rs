@@ -173,12 +173,17 @@ fn html(title: &str, content: &Content) -> String {
         let _ = writeln!(out, "<p>{SYNTHETIC}</p>");
     }
     for Section { heading, header, rows } in sections(content) {
-        let head: String = header.iter().map(|text| format!("<th>{text}</th>")).collect();
-        let _ = writeln!(out, "<h2>{}</h2>\n<table>\n<tr>{head}</tr>", escape(&heading));
+        let _ = write!(out, "<h2>{}</h2>\n<table>\n<tr>", escape(&heading));
+        for text in header {
+            let _ = write!(out, "<th>{text}</th>");
+        }
+        out.push_str("</tr>\n");
         for row in rows {
-            let cells: String =
-                row.iter().map(|text| format!("<td>{}</td>", escape(text))).collect();
-            let _ = writeln!(out, "<tr>{cells}</tr>");
+            out.push_str("<tr>");
+            for text in row {
+                let _ = write!(out, "<td>{}</td>", escape(&text));
+            }
+            out.push_str("</tr>\n");
         }
         out.push_str("</table>\n");
     }

@@ -60,7 +60,7 @@ pub fn new_key() -> Vec<u8> {
 
 impl Job for DeliverWebhook {
     const QUEUE: &'static str = "deliverWebhook";
-    const MAX_ATTEMPTS: i64 = 1 + RETRIES.len() as i64;
+    const MAX_ATTEMPTS: i64 = 9;
 
     async fn run(self, context: &Context, _claimed: &Claimed) -> Result<Ended> {
         let app = &context.app;
@@ -140,7 +140,7 @@ impl DeliverWebhook {
         {
             let data = json!({"webhook_id": webhook.id, "url": webhook.url, "reason": reason});
             let kind = EventType::WebhookDisabled;
-            let event = NewEvent::new(self.workspace, kind, webhook.id, data);
+            let event = NewEvent::new(self.workspace, kind, webhook.id.to_string(), data);
             crate::store::events::insert(&mut tx, &[event], now).await?;
         }
         let next_at = retry.filter(|_| reason.is_none()).map(|delay| now + delay);

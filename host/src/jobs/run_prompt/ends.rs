@@ -24,7 +24,10 @@ use crate::{
     },
     telemetry::metrics,
 };
-use aiv_runtime::types::{Answer, ErrorKind, Outcome};
+use aiv_runtime::{
+    Blame,
+    types::{Answer, ErrorKind, Outcome},
+};
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
 use futures_util::FutureExt;
@@ -192,7 +195,17 @@ impl Try<'_> {
         let tried = u16::try_from(self.claimed.attempt).unwrap_or(u16::MAX);
         let max_attempts = app.config.providers.max_attempts;
         let situation = Situation::of(failure, tried, max_attempts, waited, rand::random());
-        let decision = retry::decide(&situation);
+        let decision = match retry::decide(&situation) {
+            // The component that everybody gets has not had its try.
+            Decision::Fail
+                if failure.blame == Blame::Guest
+                    && tried < max_attempts
+                    && app.providers.is_canary(self.route.key(), self.route.digest) =>
+            {
+                Decision::Retry { after: Duration::from_secs(1), counts_as_attempt: true }
+            }
+            decision => decision,
+        };
         tracing::warn!(
             run.id = %run.id,
             engine.name = run.engine,
@@ -259,7 +272,7 @@ impl Try<'_> {
                 if engines::mark(&mut tx, run.workspace_id, &run.engine, &text, now).await? {
                     let data = json!({"engine": run.engine, "reason": text});
                     let kind = EventType::EngineNeedsAttention;
-                    let event = NewEvent::new(run.workspace_id, kind, &run.engine, data);
+                    let event = NewEvent::new(run.workspace_id, kind, run.engine.clone(), data);
                     events::insert(&mut tx, &[event], now).await?;
                 }
             }

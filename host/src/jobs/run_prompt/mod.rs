@@ -1,6 +1,7 @@
 use super::{
     Context, Job,
     analysis::{Analysed, Place},
+    call_log,
     run_reader::Found,
 };
 use crate::{
@@ -22,6 +23,7 @@ use crate::{
     },
     telemetry::metrics,
 };
+use aiv_runtime::types::ErrorKind;
 use anyhow::Context as _;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
@@ -30,8 +32,8 @@ use std::sync::Arc;
 mod call;
 mod ends;
 
-pub(super) use self::call::{outcome_cost, outcome_label};
 pub(super) use self::call::stored_outcome;
+pub(super) use self::call::{outcome_cost, outcome_label};
 
 /// Asks one prompt of one engine and keeps what it answered.
 ///
@@ -117,8 +119,8 @@ impl Job for RunPrompt {
         if let Some(attention) = &engine.needs_attention {
             return skip(format!("engine {key} needs attention: {attention}")).await;
         }
-        let Some(route) = app.providers.find(&key) else {
-            return skip(format!("no component for {key} is installed")).await;
+        let Some(route) = route(context, &question, last.as_ref()).await? else {
+            return skip(format!("no component for {key} is in service")).await;
         };
         if question.run.synthetic != app.providers.is_synthetic() {
             let mode = if question.run.synthetic { "recordings" } else { "the vendors" };
@@ -134,6 +136,47 @@ impl Job for RunPrompt {
     }
 }
 
+/// The component that asks: the one that made the state of a call that waits, whatever is in
+/// service since; else the one that is in service for this run.
+async fn route(
+    context: &Context,
+    question: &Question,
+    last: Option<&Attempt>,
+) -> Result<Option<Arc<Route>>> {
+    let app = &context.app;
+    let Question { run, .. } = question;
+    if let Some(checkpoint) = waiting(question, last)?
+        && let Some(route) = app.registry.route_of(checkpoint.digest).await?
+    {
+        return Ok(Some(route));
+    }
+    let chosen = app.providers.choose(&run.engine, run.workspace_id, run.id);
+    // What a canary could not read, the component that everybody gets may: the trial should cost
+    // no run.
+    let own_fault = [ErrorKind::MalformedResponse.as_str(), ErrorKind::InvalidRequest.as_str()];
+    let failed_by = |route: &Route| {
+        last.is_some_and(|last| {
+            last.state == "failed"
+                && last.error_kind.as_deref().is_some_and(|kind| own_fault.contains(&kind))
+                && last.provider_digest == route.digest.as_bytes()
+        })
+    };
+    Ok(match chosen {
+        Some(route) if app.providers.is_canary(route.key(), route.digest) && failed_by(&route) => {
+            app.providers.find(&run.engine).or(Some(route))
+        }
+        chosen => chosen,
+    })
+}
+
+/// The call that waits, if the last attempt put one aside.
+fn waiting(question: &Question, last: Option<&Attempt>) -> Result<Option<Checkpoint>> {
+    let waits = last.is_some_and(|last| last.state == "waiting");
+    let checkpoint = question.run.checkpoint.as_deref().filter(|_| waits);
+    let checkpoint = checkpoint.map(serde_json::from_slice).transpose();
+    Ok(checkpoint.context("read a waiting call")?)
+}
+
 impl Try<'_> {
     /// Goes on where the last attempt stopped.
     async fn go_on(&self, last: Option<&Attempt>) -> Result<Ended> {
@@ -146,14 +189,8 @@ impl Try<'_> {
             return self.keep(outcome, last.attempt, last.fetches, raw).await;
         }
 
-        let checkpoint = self.question.run.checkpoint.as_deref();
-        let waiting = last.filter(|last| last.state == "waiting");
-        let (begin, attempt) = match (waiting, checkpoint) {
-            (Some(last), Some(checkpoint)) => {
-                let checkpoint: Checkpoint =
-                    serde_json::from_slice(checkpoint).context("read a waiting call")?;
-                (Begin::Resume(checkpoint), last.attempt)
-            }
+        let (begin, attempt) = match (waiting(&self.question, last)?, last) {
+            (Some(checkpoint), Some(last)) => (Begin::Resume(checkpoint), last.attempt),
             _ => (Begin::Query(Box::new(self.query()?)), self.question.run.attempts + 1),
         };
         let run = &self.question.run;
@@ -178,6 +215,13 @@ impl Try<'_> {
         let request = CallRequest { begin, attempt: number };
         let report = app.providers.call_with(&self.route, request, &own).await;
         metrics::provider_call(&run.engine, call::outcome_label(&report.end), report.took);
+        let call = call_log::Call {
+            provider: self.route.key(),
+            workspace: run.workspace_id,
+            run: run.id,
+            attempt,
+        };
+        self.context.call_log.note(&call, &report);
         self.report(report, attempt).await
     }
 

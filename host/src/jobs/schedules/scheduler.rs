@@ -285,7 +285,7 @@ fn refused(schedule: &Schedule, fire: &Fire) -> NewEvent {
         "slot": fire.slot,
         "reason": fire.reason,
     });
-    NewEvent::new(schedule.workspace_id, EventType::ScheduleRefused, schedule.id, data)
+    NewEvent::new(schedule.workspace_id, EventType::ScheduleRefused, schedule.id.to_string(), data)
 }
 
 /// Counts and logs a slot that was dealt with.

@@ -19,7 +19,7 @@ use aiv::{
     },
 };
 use aiv_runtime::{Compiler, Runtime, RuntimeConfig};
-use chrono::{DateTime, TimeDelta};
+use chrono::{DateTime, TimeDelta, Utc};
 use poem::{
     EndpointExt, Response,
     endpoint::BoxEndpoint,
@@ -36,6 +36,7 @@ use std::{
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) mod guest;
 pub(crate) mod idp;
 pub(crate) mod process;
 pub(crate) mod server;
@@ -89,6 +90,11 @@ impl Host {
         Self::start_as(mode, |config| config.providers.mock_url = mock_url).await
     }
 
+    /// A host with other settings, whose answers are recordings.
+    pub(crate) async fn start_set(set: impl FnOnce(&mut Config)) -> Self {
+        Self::start_as(ProviderMode::Replay, set).await
+    }
+
     /// A host on a Redis as well.
     pub(crate) async fn start_with_redis(url: &str) -> Self {
         let url = url.to_owned().into();
@@ -102,7 +108,7 @@ impl Host {
         config.database.auto_migrate = Some(true);
         config.database.max_connections = 5;
         let key = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-        config.secrets.master_keys = Some(format!("test:{key}").into());
+        config.auth.master_keys = Some(format!("test:{key}").into());
         config.providers.mode = mode;
         config.providers.plugin_dir = plugin_dir();
         set(&mut config);
@@ -213,6 +219,11 @@ impl Host {
 
     /// Does all jobs, moving the clock to those that wait.
     pub(crate) async fn work(&self) {
+        self.work_while(|_, _| true).await;
+    }
+
+    /// Does all jobs until the next one that waits is none of those that are `meant`.
+    async fn work_while(&self, meant: impl Fn(DateTime<Utc>, DateTime<Utc>) -> bool) {
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let handlers = Arc::new(jobs::Context::new(self.app.clone(), &tasks));
@@ -233,6 +244,7 @@ impl Host {
                 .min();
             match next {
                 None if !busy => break,
+                Some(at) if !busy && !meant(at, self.app.clock.now()) => break,
                 Some(at) if !busy && at > self.app.clock.now() => {
                     self.app.clock.advance(at - self.app.clock.now() + TimeDelta::milliseconds(1));
                 }
@@ -247,6 +259,11 @@ impl Host {
     /// Publishes the events that wait; returns how many.
     pub(crate) async fn publish(&self) -> usize {
         jobs::Publisher::new(self.app.clone()).pass().await.unwrap()
+    }
+
+    /// Does all jobs that are due, without moving the clock to those that wait.
+    pub(crate) async fn work_until_idle(&self) {
+        self.work_while(|next, now| next <= now).await;
     }
 
     pub(crate) async fn get(&self, path: impl AsRef<str>) -> Answer {
@@ -285,8 +302,45 @@ impl Host {
         Answer::of(request.send().await).await
     }
 
+    /// Installs a component through the API.
+    pub(crate) async fn upload(&self, path: impl AsRef<str>, component: Vec<u8>) -> Answer {
+        let request = self
+            .client
+            .put(path.as_ref())
+            .header("authorization", format!("Bearer {}", self.key()))
+            .content_type("application/wasm")
+            .body(component);
+        Answer::of(request.send().await).await
+    }
+
+    /// The same database, as another process sees it.
+    pub(crate) async fn other_process(&self) -> App {
+        let config = Config::clone(&self.app.config);
+        App::open(config, self.app.clock.clone(), Arc::clone(&RUNTIME)).await.unwrap()
+    }
+
+    /// The same host, spoken to by an operator of the platform.
+    pub(crate) async fn operator(&self) -> Self {
+        let key = self.create_key(self.workspace.id, Role::Owner, &["admin:*"]).await;
+        self.with_key(key)
+    }
+
     pub(crate) fn key(&self) -> &str {
         self.key.as_deref().unwrap_or_default()
+    }
+}
+
+/// Puts other bytes in the place of a component's, as somebody with the database's password could.
+pub(crate) async fn alter_component(store: &aiv::store::Store, digest: &str, bytes: &[u8]) {
+    const ALTER: &str = "UPDATE provider_artifacts SET component = $2 WHERE digest = $1";
+    let digest = hex::decode(digest).unwrap();
+    match store {
+        aiv::store::Store::Postgres(pool) => {
+            sqlx::query(ALTER).bind(digest).bind(bytes).execute(pool).await.unwrap();
+        }
+        aiv::store::Store::Sqlite { writer, .. } => {
+            sqlx::query(ALTER).bind(digest).bind(bytes).execute(writer).await.unwrap();
+        }
     }
 }
 

@@ -10,12 +10,13 @@ mod check;
 mod faults;
 mod fleet;
 mod healthy;
-mod load;
 mod recovery;
-mod report;
 mod shake;
 
-use self::report::{Report, note};
+use aiv_bench::{
+    load,
+    report::{self, Report, note},
+};
 use clap::{Parser, ValueEnum};
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};

