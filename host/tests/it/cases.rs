@@ -7,7 +7,8 @@ use std::{fmt::Write, path::Path};
 
 async fn conforms(name: &str) {
     let (_, key) = name.rsplit_once('/').unwrap_or(("", name));
-    check(&component(name).await, key).await;
+    let plugin = component(name).await;
+    check(&plugin, key).await;
 }
 
 async fn check(plugin: &Plugin, name: &str) {
