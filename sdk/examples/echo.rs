@@ -39,19 +39,19 @@ impl SingleFetch for Echo {
             return Err(refused(response));
         }
         let (body, text) = assembled(response)?;
-        let searches = strings_at(&body, "/searches");
-        let search_count = u32::try_from(searches.len()).unwrap_or(u32::MAX);
-        let retrieval = if search_count > 0 { Retrieval::Searched } else { Retrieval::NotSearched };
+        let queries = strings_at(&body, "/searches");
+        let searches = u32::try_from(queries.len()).unwrap_or(u32::MAX);
+        let retrieval = if searches > 0 { Retrieval::Searched } else { Retrieval::NotSearched };
         let usage = Usage {
             input_tokens: u32_at(&body, "/usage/input"),
             output_tokens: u32_at(&body, "/usage/output"),
-            ..Usage::searches(search_count)
+            ..Usage::searches(searches)
         };
         let meta = Meta::of(query, None)
             .served_model(str_at(&body, "/model"))
             .request_id(str_at(&body, "/id"))
             .finish(FinishReason::Stop)
-            .searched(retrieval, searches)
+            .searched(retrieval, queries)
             .usage(Some(usage), None)
             .cost(decimal_at(&body, "/usd").map(Cost::reported));
         if text.trim().is_empty() {
