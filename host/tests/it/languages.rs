@@ -33,7 +33,12 @@ async fn check(plugin: &Plugin) -> Manifest {
 async fn agrees(file: &str) {
     let Some(plugin) = built(file).await else { return };
     let rust = built(RUST).await.expect("Rust is always there");
-    assert_eq!(&check(&plugin).await, rust.manifest());
+    let manifest = |plugin: &Manifest| {
+        let schema: serde_json::Value = serde_json::from_str(&plugin.config_schema).unwrap();
+        // Serialisers differ in where they put spaces.
+        Manifest { config_schema: schema.to_string(), ..plugin.clone() }
+    };
+    assert_eq!(manifest(&check(&plugin).await), manifest(rust.manifest()));
     assert_eq!(plugin.wit_version(), rust.wit_version());
 }
 

@@ -205,6 +205,10 @@ async fn what_everybody_gets_goes_back_when_it_fails_and_one_bad_run_is_not_enou
     host.app.registry.guard().await.unwrap();
     let found = host.get(ADJUSTABLE).await.expect(200);
     assert_eq!(found["slots"][0]["digest"], good, "{:#}", found["history"]);
+    let generation = found["generation"].clone();
+    assert!(host.app.registry.guard().await.unwrap().is_empty(), "it is out already");
+    let again = host.get(ADJUSTABLE).await.expect(200);
+    assert_eq!(again["generation"], generation, "what changes nothing is no change");
     assert_eq!(found["slots"][0]["activated_by"], "system:guard");
     assert_eq!(shares(&ask(&host, 0, "2026-01-02T00:00:00Z").await, &good), 7);
 }

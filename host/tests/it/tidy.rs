@@ -10,10 +10,7 @@ use std::{
 const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["api", "identity", "jobs", "metrics", "providers", "queue", "redis", "store"]),
     ("api", &["identity", "jobs", "metrics", "providers", "queue", "redis", "store"]),
-    ("jobs", &["providers", "queue", "redis", "store"]),
     ("identity", &["providers"]),
-    ("cli", &["api", "jobs", "metrics", "providers", "queue", "redis", "store"]),
-    ("api", &["jobs", "metrics", "providers", "queue", "redis", "store"]),
     ("jobs", &["metrics", "providers", "queue", "redis", "store"]),
     ("metrics", &["store"]),
     ("providers", &["store"]),

@@ -119,9 +119,6 @@ impl Job for RunPrompt {
         if let Some(attention) = &engine.needs_attention {
             return skip(format!("engine {key} needs attention: {attention}")).await;
         }
-        let Some(route) = route(context, &question, last.as_ref()).await? else {
-            return skip(format!("no component for {key} is in service")).await;
-        };
         if question.run.synthetic != app.providers.is_synthetic() {
             let mode = if question.run.synthetic { "recordings" } else { "the vendors" };
             return skip(format!("made for {mode}, which this process does not ask")).await;
@@ -132,6 +129,10 @@ impl Job for RunPrompt {
 
         let limit = usize::try_from(engine.concurrency).unwrap_or(1).max(1);
         let _place = context.permits.acquire(self.workspace, &key, limit).await;
+        // Chosen when its turn has come: what was taken out of service meanwhile asks nothing more.
+        let Some(route) = route(context, &question, last.as_ref()).await? else {
+            return skip(format!("no component for {key} is in service")).await;
+        };
         Try { context, claimed, question, engine, route }.go_on(last.as_ref()).await
     }
 }

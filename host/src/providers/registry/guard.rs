@@ -35,9 +35,10 @@ impl Registry {
         let mut concerned = Vec::new();
         for found in failing {
             let mut tx = self.0.store.begin().await?;
-            let acted = quarantine(&mut tx, &found, now).await?;
-            tx.commit().await?;
-            if acted {
+            // What changes nothing must not count as a change either: others would build their
+            // catalogues anew for as long as it is looked for.
+            if quarantine(&mut tx, &found, now).await? {
+                tx.commit().await?;
                 concerned.push(found.provider_key);
             }
         }
