@@ -3,7 +3,7 @@ use crate::{
     App, Error,
     jobs::request_deletion,
     store::{
-        audit_logs,
+        as_system, audit_logs,
         deletion_requests::{self, DeletionRequest, DeletionState},
         workspaces,
     },
@@ -81,7 +81,8 @@ impl Api {
     ) -> Result<Accepted<View>, Problem> {
         let NewDeletionRequest { reason, workspace_name } = new.0;
         let now = self.0.clock.now();
-        let mut tx = self.0.store.begin().await?;
+        // The job that carries it out is the platform's.
+        let mut tx = as_system(self.0.store.begin()).await?;
         let workspace = workspaces::find(&mut tx, caller.workspace).await?;
         if workspace.name != workspace_name {
             let detail = "is not the name of the workspace that the key belongs to";
