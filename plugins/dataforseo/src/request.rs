@@ -25,16 +25,13 @@ pub(crate) fn search(query: &Query, config: &Config) -> Result<HttpRequest, Fail
     let mut task = Map::new();
     task.insert("keyword".into(), json!(query.prompt));
     task.insert("language_code".into(), json!(language(query)));
-    match query.place() {
+    if let Some(place) = query.place() {
         // Their names of places have no spaces after the commas.
-        Some(place) => {
-            let parts: Vec<&str> = place.split(',').map(str::trim).collect();
-            task.insert("location_name".into(), json!(parts.join(",")));
-        }
-        None => {
-            let code = config.location_code.map_or_else(|| country(query), Ok)?;
-            task.insert("location_code".into(), json!(code));
-        }
+        let parts: Vec<&str> = place.split(',').map(str::trim).collect();
+        task.insert("location_name".into(), json!(parts.join(",")));
+    } else {
+        let code = config.location_code.map_or_else(|| country(query), Ok)?;
+        task.insert("location_code".into(), json!(code));
     }
     let device = query.device.as_deref().map(str::trim).filter(|device| !device.is_empty());
     task.insert("device".into(), json!(device.unwrap_or("desktop")));

@@ -23,7 +23,7 @@ pub(crate) fn read(query: &Query, response: &HttpResponse) -> Result<Outcome, Fa
     let cost = decimal_at(task, "/cost").or_else(|| decimal_at(&body, "/cost"));
     let cost = cost.map(Cost::reported);
     let absent = |reason, result: &Json| {
-        let meta = meta(query, task, result, cost.clone());
+        let meta = meta(query, task, result, cost);
         Ok(Outcome::Absent(NoAnswer { reason, meta }))
     };
     match u32_at(task, "/status_code") {

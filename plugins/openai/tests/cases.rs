@@ -5,7 +5,8 @@ use std::path::Path;
 use aiv_sdk::testing::cases;
 
 fn check(folder: impl AsRef<Path>) -> usize {
-    let (differences, count) = cases::check::<openai::OpenAi>(folder).unwrap();
+    let (differences, count) =
+        cases::check::<openai::OpenAi>(folder).expect("the cases can be read");
     assert!(differences.is_empty(), "{}", differences.join("\n"));
     count
 }
