@@ -200,9 +200,9 @@ async fn a_scheduler_that_dies_at_any_moment_leaves_the_slot_to_be_fired() {
         if fired > 0 || done > 0 {
             break;
         }
-        patience *= 1.25;
+        patience *= 1.05;
     }
-    assert!(died > 3, "it died {died} times");
+    assert!(died > 0, "it never died");
     scheduler(&host).pass().await.unwrap();
     assert_eq!((fires(&host, &hourly).await.len(), batch_count(&host).await), (1, 1));
 }
