@@ -27,6 +27,8 @@ setup:
 	@command -v cc >/dev/null || { echo "==> installing a C compiler" >&2; apt-get update -q >&2; apt-get install -qy --no-install-recommends gcc libc6-dev >&2; }
 	@rustup target list --installed | grep -qx wasm32-wasip2 || { echo "==> adding the wasm target" >&2; rustup target add wasm32-wasip2 >&2; }
 
+# A component is known by its digest: where it was built is no part of it.
+components: export CARGO_TARGET_WASM32_WASIP2_RUSTFLAGS := --remap-path-prefix=$(CURDIR)=. --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo
 components: setup
 	$(call say,building the components)
 	@cd plugins && $(CARGO) build --release --locked --target wasm32-wasip2 >&2
