@@ -246,7 +246,13 @@ impl<'a> Driver<'a> {
                 Step::Fetch { state, request } => {
                     check_state(&state)?;
                     let event = self.fetch(&request, surface).await?;
-                    step = self.resume(&state, &event).await?;
+                    let next = self.resume(&state, &event).await;
+                    // Afterwards, and whatever came of it: what is large is moved and not copied.
+                    if let Event::Response(response) = event {
+                        let redactor = self.secrets.redactor();
+                        self.exchanges.push(Exchange::answered(request, response, redactor));
+                    }
+                    step = next?;
                 }
                 Step::Pause { state, delay_ms } => {
                     check_state(&state)?;
@@ -333,19 +339,19 @@ impl<'a> Driver<'a> {
         let begun = Instant::now();
         let sent = self.send(request, time_left).await?;
         let elapsed_ms = millis(begun.elapsed());
-        let redactor = self.secrets.redactor();
         Ok(match sent {
             Ok(incoming) => {
                 tracing::debug!(status = incoming.status, elapsed_ms, "fetched");
                 let response = self.response(incoming, elapsed_ms);
                 self.answered += u32::from((200..300).contains(&response.status));
-                self.exchanges.push(Exchange::answered(request, &response, redactor));
                 self.last_failure = None;
                 Event::Response(response)
             }
             Err(mut failure) => {
+                let redactor = self.secrets.redactor();
                 failure.reason = redactor.text(&failure.reason).into_owned();
                 tracing::warn!(error = failure.error.as_str(), elapsed_ms, "{}", failure.reason);
+                let request = request.clone();
                 let exchange = Exchange::unanswered(request, &failure, elapsed_ms, redactor);
                 self.exchanges.push(exchange);
                 let event = Event::TransportError(failure.error);
@@ -395,7 +401,7 @@ impl<'a> Driver<'a> {
             .into_iter()
             .map(|(name, value)| (name.to_ascii_lowercase(), value))
             .filter(|(name, _)| name != "set-cookie")
-            .map(|(name, value)| (name, redactor.text(&value).into_owned()))
+            .map(|(name, value)| (name, redactor.owned(value)))
             .collect();
         let body = match Body::from_bytes(incoming.body) {
             Body::Binary(bytes) if declares_utf8(&headers) => {

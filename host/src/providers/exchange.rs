@@ -29,22 +29,19 @@ pub enum ExchangeResult {
 }
 
 impl Exchange {
+    /// `response` went through the redactor when it came in.
     pub(super) fn answered(
-        request: &HttpRequest,
-        response: &HttpResponse,
+        request: HttpRequest,
+        response: HttpResponse,
         redactor: &Redactor,
     ) -> Self {
-        let result = ExchangeResult::Response {
-            status: response.status,
-            headers: response.headers.clone(),
-            body: response.body.clone(),
-            received_at: response.received_at,
-        };
-        Self::new(request, response.elapsed_ms, result, redactor)
+        let HttpResponse { status, headers, body, elapsed_ms, received_at } = response;
+        let result = ExchangeResult::Response { status, headers, body, received_at };
+        Self::new(request, elapsed_ms, result, redactor)
     }
 
     pub(super) fn unanswered(
-        request: &HttpRequest,
+        request: HttpRequest,
         failure: &TransportFailure,
         elapsed_ms: u32,
         redactor: &Redactor,
@@ -57,7 +54,7 @@ impl Exchange {
     }
 
     fn new(
-        request: &HttpRequest,
+        request: HttpRequest,
         elapsed_ms: u32,
         result: ExchangeResult,
         redactor: &Redactor,
@@ -83,7 +80,7 @@ impl Exchange {
                 .iter()
                 .map(|(name, value)| (name.to_ascii_lowercase(), show(value)))
                 .collect(),
-            request_body: request.body.clone().map(|body| redacted(body, redactor)),
+            request_body: request.body.map(|body| redacted(body, redactor)),
             elapsed_ms,
             result,
         }
@@ -100,7 +97,7 @@ impl Exchange {
 
 pub(super) fn redacted(body: Body, redactor: &Redactor) -> Body {
     match body {
-        Body::Text(text) => Body::Text(redactor.text(&text).into_owned()),
+        Body::Text(text) => Body::Text(redactor.owned(text)),
         Body::Binary(bytes) => Body::Binary(redactor.bytes(bytes)),
     }
 }
