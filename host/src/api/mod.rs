@@ -290,7 +290,7 @@ pub fn openapi() -> serde_json::Value {
 
 /// Tells which rules of the schema of this name a request body breaks.
 pub fn body_checker(schema: &str) -> impl Fn(&serde_json::Value) -> Vec<Violation> {
-    let validator = openapi::build_validator(schema);
+    let validator = openapi::validator(schema);
     move |body| {
         let errors = validator.iter().flat_map(|validator| validator.iter_errors(body));
         errors.flat_map(|error| self::body::of_error(&error)).collect()

@@ -10,8 +10,12 @@ use poem_openapi::{
     LicenseObject, OpenApi, OpenApiService,
     registry::{MetaApi, Registry},
 };
-use serde_json::{Value, json};
-use std::{collections::HashMap, marker::PhantomData, sync::LazyLock};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::HashMap,
+    marker::PhantomData,
+    sync::{LazyLock, OnceLock},
+};
 
 mod examples;
 mod upgrade;
@@ -35,21 +39,18 @@ static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     upgrade::upgrade(emitted)
 });
 
-/// A validator for each schema of the document, by the schema's name.
-static VALIDATORS: LazyLock<HashMap<String, Validator>> = LazyLock::new(|| {
+/// A validator for each schema of the document, by the schema's name; made when it is first needed.
+static VALIDATORS: LazyLock<HashMap<&str, OnceLock<Option<Validator>>>> = LazyLock::new(|| {
     let schemas = document()["components"]["schemas"].as_object();
     let names = schemas.into_iter().flat_map(|schemas| schemas.keys());
-    names.filter_map(|name| Some((name.clone(), build_validator(name)?))).collect()
+    names.map(|name| (name.as_str(), OnceLock::new())).collect()
 });
 
-/// A validator of the schema called `name`.
-pub(super) fn build_validator(name: &str) -> Option<Validator> {
-    let components = &document()["components"];
-    components["schemas"].get(name)?;
+fn build_validator(name: &str) -> Option<Validator> {
     let schema = json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$ref": format!("#/components/schemas/{name}"),
-        "components": components,
+        "$ref": format!("{SCHEMAS}{name}"),
+        "components": { "schemas": reachable(name) },
     });
     match jsonschema::options().should_validate_formats(true).build(&schema) {
         Ok(validator) => Some(validator),
@@ -60,13 +61,42 @@ pub(super) fn build_validator(name: &str) -> Option<Validator> {
     }
 }
 
+const SCHEMAS: &str = "#/components/schemas/";
+
+/// The schema called `name` and those that it refers to: a validator keeps all that it is given.
+fn reachable(name: &str) -> Map<String, Value> {
+    let schemas = &document()["components"]["schemas"];
+    let mut found = Map::new();
+    let mut open = vec![name];
+    while let Some(name) = open.pop() {
+        let Some(schema) = schemas.get(name).filter(|_| !found.contains_key(name)) else {
+            continue;
+        };
+        found.insert(name.to_owned(), schema.clone());
+        let mut values = vec![schema];
+        while let Some(value) = values.pop() {
+            match value {
+                Value::Object(fields) => {
+                    let to = fields.get("$ref").and_then(Value::as_str);
+                    open.extend(to.and_then(|to| to.strip_prefix(SCHEMAS)));
+                    values.extend(fields.values());
+                }
+                Value::Array(items) => values.extend(items),
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
 /// The document, as OpenAPI 3.1.
 pub(super) fn document() -> &'static Value {
     &DOCUMENT
 }
 
+/// A validator of the schema called `name`.
 pub(super) fn validator(name: &str) -> Option<&'static Validator> {
-    VALIDATORS.get(name)
+    VALIDATORS.get(name)?.get_or_init(|| build_validator(name)).as_ref()
 }
 
 /// The description of an API without the API: no state is needed to describe it.
