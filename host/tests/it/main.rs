@@ -57,6 +57,7 @@ mod redis;
 mod replay;
 mod reports;
 mod roles;
+mod run_cases;
 mod run_writes;
 mod scheduler;
 mod schedules;
