@@ -45,6 +45,7 @@ mod openapi;
 mod operations;
 mod personas;
 mod pipeline;
+mod plugin_kit;
 mod prompt_sets;
 mod prompts;
 mod provider_command;
