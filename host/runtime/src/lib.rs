@@ -37,7 +37,7 @@ pub use self::compile::{Compiler, compile_child};
 pub use self::digest::{Digest, InvalidDigest};
 pub use self::error::{Blame, Class, Export, LoadError, ManifestProblem, PluginError};
 pub use self::limits::{Limits, StepLimits};
-pub use self::manifest::check_manifest;
+pub use self::manifest::{check_manifest, is_slug};
 pub use self::plugin::{Plugin, StepReport};
 pub use self::policy::{check_request, check_step};
 pub use self::runtime::{Admission, Runtime, RuntimeConfig};

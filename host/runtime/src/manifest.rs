@@ -44,6 +44,14 @@ pub fn check_manifest(manifest: &Manifest, allow_local_hosts: bool) -> Vec<Manif
     found.0
 }
 
+/// Whether this can be the key of a provider: it can stand in a URL, a metric and a file name.
+pub fn is_slug(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_lowercase())
+        && !text.ends_with('-')
+        && text.len() <= MAX_KEY
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 /// What an operator should know about an acceptable manifest.
 pub(crate) fn warnings(manifest: &Manifest) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -84,13 +92,8 @@ impl Problems {
         self.at_most(at, text.len(), max);
     }
 
-    /// A key that can stand in a URL, a metric and a file name.
     fn slug(&mut self, at: &str, text: &str) {
-        let sound = text.starts_with(|c: char| c.is_ascii_lowercase())
-            && !text.ends_with('-')
-            && text.len() <= MAX_KEY
-            && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-        if !sound {
+        if !is_slug(text) {
             self.add(
                 at,
                 format!("{text:?} does not match [a-z][a-z0-9-]*, at most {MAX_KEY} long"),

@@ -250,6 +250,7 @@ pub(crate) const RULES: &[Rule] = &[
     rule("reload_provider", Role::Owner, Scope::Platform),
     rule("delete_unused_components", Role::Owner, Scope::Platform),
     rule("list_provider_logs", Role::Owner, Scope::Platform),
+    rule("find_run_case", Role::Owner, Scope::Platform),
     rule("list_publisher_keys", Role::Owner, Scope::Platform),
     rule("save_publisher_key", Role::Owner, Scope::Platform),
     rule("revoke_publisher_key", Role::Owner, Scope::Platform),

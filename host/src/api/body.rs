@@ -104,21 +104,29 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
     }
 }
 
-/// The request body as the bytes of a component.
-pub(crate) struct Component(pub Vec<u8>);
+/// The request body as the bytes of a component, or as a `T` that says where they are.
+pub(crate) enum Component<T> {
+    Bytes(Vec<u8>),
+    Elsewhere(T),
+}
 
-impl<'a> ApiExtractor<'a> for Component {
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Component<T> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
 
     type ParamType = ();
     type ParamRawType = ();
 
-    fn register(_registry: &mut Registry) {}
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
 
     fn request_meta() -> Option<MetaRequest> {
         let schema =
             MetaSchemaRef::Inline(Box::new(MetaSchema::new_with_format("string", "binary")));
-        let content = vec![MetaMediaType { content_type: COMPONENT, schema }];
+        let content = vec![
+            MetaMediaType { content_type: COMPONENT, schema },
+            MetaMediaType { content_type: "application/json", schema: T::schema_ref() },
+        ];
         Some(MetaRequest { description: None, content, required: true })
     }
 
@@ -127,10 +135,18 @@ impl<'a> ApiExtractor<'a> for Component {
         body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> Result<Self> {
-        if request.content_type() != Some(COMPONENT) {
-            let detail = format!("send the component as `Content-Type: {COMPONENT}`");
-            return Err(Problem::unsupported(detail).into());
+        let kind = request.content_type();
+        let bytes = <Vec<u8> as FromRequest>::from_request(request, body).await?;
+        if kind == Some(COMPONENT) {
+            Ok(Component::Bytes(bytes))
+        } else if kind.is_some_and(Json::<Value>::check_content_type) {
+            Ok(Component::Elsewhere(Body::parse(&bytes)?.0))
+        } else {
+            let detail = format!(
+                "send the component as `Content-Type: {COMPONENT}`, or its address as \
+                 `Content-Type: application/json`"
+            );
+            Err(Problem::unsupported(detail).into())
         }
-        Ok(Component(<Vec<u8> as FromRequest>::from_request(request, body).await?))
     }
 }

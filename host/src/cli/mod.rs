@@ -25,6 +25,7 @@ mod provider;
 mod queue;
 mod report;
 mod serve;
+mod target;
 mod token;
 mod worker;
 
@@ -47,7 +48,7 @@ enum Command {
     Demo(demo::Demo),
     /// Ask one engine one question.
     Ask(ask::Ask),
-    /// Look at, check and test provider components.
+    /// Make, build, check, test, sign and publish provider components.
     #[command(subcommand)]
     Plugin(plugin::PluginCommand),
     /// Install components; put them in service, try them, roll them back.
@@ -112,7 +113,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(serve) => serve.run(Config::load()?).await,
         Command::Demo(demo) => demo.run(Config::load()?, json).await,
         Command::Ask(ask) => ask.run(Config::load()?, json).await,
-        Command::Plugin(command) => plugin::run(command, json).await,
+        Command::Plugin(command) => command.run(json).await,
         Command::Provider(command) => command.run(Config::load()?, json).await,
         Command::Queue(command) => command.run(Config::load()?, json).await,
         Command::Lane(command) => command.run(Config::load()?, json).await,

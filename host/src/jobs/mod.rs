@@ -34,6 +34,7 @@ mod permits;
 mod publisher;
 mod reanalyse;
 mod run_batch;
+mod run_case;
 mod run_prompt;
 mod run_reader;
 mod run_writer;
@@ -53,6 +54,7 @@ pub use self::{
     publisher::{KEPT, Publisher},
     reanalyse::{ReanalyseAnswers, start_analysis},
     run_batch::{BatchRequest, BudgetFit, RunBatch, budget_fit, plan_batch, start_batch},
+    run_case::run_case,
     run_prompt::RunPrompt,
     test_engine::{TestStatus, Tested, test_engine},
 };

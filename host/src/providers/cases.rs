@@ -10,9 +10,13 @@
 mod case;
 mod difference;
 mod observed;
+mod recording;
 mod vendor;
 
-pub use self::case::Case;
+pub use self::{
+    case::Case,
+    recording::{Asked, Recording},
+};
 
 use self::{case::Expected, difference::Difference, vendor::Vendor};
 use super::{

@@ -27,7 +27,7 @@ pub struct Grant {
 }
 
 /// What a manifest asks for beyond a grant. Empty when the grant covers it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Missing {
     pub hosts: Vec<String>,
     /// Credentials with the hosts that they would be sent to.

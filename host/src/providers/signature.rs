@@ -9,7 +9,11 @@ use crate::{
     store::{Conn, providers::Artifact, publisher_keys},
 };
 use aiv_runtime::Digest;
-use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use anyhow::{Context, anyhow};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use rustls::pki_types::{PrivatePkcs8KeyDer, pem::PemObject};
+use secrecy::{ExposeSecret, SecretString};
 use std::{fmt, str::FromStr};
 
 /// A publisher's word for a component.
@@ -54,6 +58,41 @@ impl FromStr for Signature {
             hex::decode(text).ok().filter(|found| found.len() == bytes).ok_or_else(wrong)
         };
         Ok(Signature { public_key: decode(key, 32)?, signature: decode(signature, 64)? })
+    }
+}
+
+/// A publisher's private key. It does not print itself.
+pub struct SigningKey(Ed25519KeyPair);
+
+impl SigningKey {
+    /// A new key, and the text in which it is kept: PKCS #8 as PEM, as OpenSSL writes it.
+    pub fn generate() -> anyhow::Result<(Self, SecretString)> {
+        let pair = Ed25519KeyPair::generate().context("make a key")?;
+        let document = pair.to_pkcs8v1().context("write a key")?;
+        let (begin, end) = ("-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----");
+        let pem = format!("{begin}\n{}\n{end}\n", STANDARD.encode(document.as_ref()));
+        Ok((Self(pair), pem.into()))
+    }
+
+    /// A key from its PEM; an error says nothing of what was there.
+    pub fn of_pem(pem: &SecretString) -> anyhow::Result<Self> {
+        let wrong = || anyhow!("it is no Ed25519 key as PEM: `aiv plugin keygen` makes one");
+        let document = PrivatePkcs8KeyDer::from_pem_slice(pem.expose_secret().as_bytes())
+            .map_err(|_| wrong())?;
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document.secret_pkcs8_der());
+        Ok(Self(pair.map_err(|_| wrong())?))
+    }
+
+    /// The half that operators trust, in hexadecimal.
+    pub fn public(&self) -> String {
+        hex::encode(self.0.public_key())
+    }
+
+    pub fn sign(&self, digest: Digest) -> Signature {
+        Signature {
+            public_key: self.0.public_key().as_ref().to_vec(),
+            signature: self.0.sign(&message(digest)).as_ref().to_vec(),
+        }
     }
 }
 

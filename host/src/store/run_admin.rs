@@ -1,4 +1,4 @@
-//! Runs that operators or their owners bring back or call off.
+//! Runs that operators or their owners look up, bring back or call off.
 //!
 //! **Invariant:** a run that comes back is counted as if it had never failed: its day loses the
 //! failure in the same transaction.
@@ -13,7 +13,7 @@ use crate::{
     ids::{BatchId, PromptId, RunId, WorkspaceId},
 };
 use chrono::{DateTime, NaiveDate, Utc};
-use sqlx::{FromRow, QueryBuilder, query};
+use sqlx::{FromRow, QueryBuilder, query, query_scalar};
 use std::collections::{BTreeSet, HashMap};
 
 /// A run that failed.
@@ -29,6 +29,19 @@ pub struct Failed {
     pub day: Option<NaiveDate>,
     /// Whether it is counted at all: a recording counts only where everything is one.
     pub counted: bool,
+}
+
+/// Whose run it is.
+pub async fn workspace_of(conn: &mut Conn, run: RunId) -> Result<WorkspaceId> {
+    // By way of the workspaces: the index of runs begins with theirs.
+    on_db!(conn, |c| query_scalar(
+        "SELECT r.workspace_id
+         FROM workspaces w JOIN runs r ON r.workspace_id = w.id AND r.id = $1",
+    )
+    .bind(run)
+    .fetch_optional(c)
+    .await)?
+    .ok_or(Error::NotFound("run"))
 }
 
 /// Those of the runs that failed and may be tried again: the others ended well, or their batch was

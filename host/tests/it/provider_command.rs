@@ -64,6 +64,10 @@ async fn components_are_installed_tried_and_rolled_back_from_a_terminal() {
     let active = terminal.run(&["activate", "adjustable", &first_digest[..8]]);
     assert_eq!((&active["state"], &active["slot"]), (&json!("active"), &json!("main")));
 
+    let local = "https://127.0.0.1/second.wasm";
+    let local = terminal.refused(&["install", "--url", local, "--sha256", &second_digest]);
+    assert!(local.contains("not a public address"), "{local}");
+    assert!(terminal.refused(&["install", "--url", "https://dl.example.com/x"]).contains("sha256"));
     let wrong = terminal.refused(&["install", &second, "--sha256", &first_digest]);
     assert!(wrong.contains("altered"), "{wrong}");
     terminal.run(&["install", &second]);

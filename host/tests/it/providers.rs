@@ -3,8 +3,12 @@
 use crate::support::{
     Host,
     guest::{adjustable, guest},
+    vendor::Vendor,
 };
+use aiv::providers::egress::{Egress, Reach, StandIns};
+use poem::{Request, Response, endpoint::make_sync, http::StatusCode};
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 /// An operator's host with version 1.0.0 of the adjustable provider in service, and its digest.
 pub(crate) async fn with_adjustable(settings: &[(&str, &str)]) -> (Host, String) {
@@ -207,4 +211,42 @@ async fn a_provider_is_disabled_reloaded_and_its_unused_components_are_deleted()
     let back = host.post(&format!("{ADJUSTABLE}/rollback"), json!({})).await.expect(200);
     assert_eq!(back["digest"], third);
     host.post("/v1/admin/providers/nobody/disable", json!({})).await.expect(404);
+}
+
+/// A server that has a component, and an address that leads elsewhere.
+fn downloads(component: Vec<u8>) -> Vendor {
+    Vendor::start(make_sync(move |request: Request| match request.uri().path() {
+        "/adjustable.wasm" => Response::builder().body(component.clone()),
+        _ => StatusCode::FOUND.into(),
+    }))
+}
+
+#[tokio::test]
+async fn a_component_is_fetched_from_where_it_was_published() {
+    let (component, digest) = adjustable(&[]);
+    let server = downloads(component);
+    let mut host = Host::start().await.operator().await;
+    let at = |file: &str, sha256: &str| json!({"url": format!("https://dl.example.com/{file}"), "sha256": sha256});
+
+    // Nobody is asked at an address that is not public.
+    for url in [
+        "https://127.0.0.1/adjustable.wasm",
+        "http://dl.example.com/x",
+        "https://dl.example.com:8443/x",
+    ] {
+        let body = json!({"url": url, "sha256": digest});
+        let refused = host.put(ADJUSTABLE, body).await.expect(422);
+        assert_eq!(refused["errors"][0]["pointer"], "/url", "{refused}");
+    }
+    let names = HashMap::from([("dl.example.com".to_owned(), server.address)]);
+    let stand_ins = StandIns::Named(names);
+    host.app.egress = Egress::with(Reach { stand_ins, ..Reach::default() }).unwrap();
+    let host = host.with_key(host.key());
+    let altered = host.put(ADJUSTABLE, at("adjustable.wasm", &"0".repeat(64))).await.expect(422);
+    assert!(altered["errors"][0]["detail"].as_str().unwrap().contains("altered"), "{altered}");
+    host.put(ADJUSTABLE, at("adjustable.wasm", "abc")).await.expect(422);
+    let moved = host.put(ADJUSTABLE, at("moved", &digest)).await.expect(502);
+    assert!(moved["detail"].as_str().unwrap().contains("302"), "{moved}");
+    let installed = host.put(ADJUSTABLE, at("adjustable.wasm", &digest)).await.expect(201);
+    assert_eq!(installed["digest"], digest);
 }

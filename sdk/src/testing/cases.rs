@@ -82,6 +82,7 @@ impl Case {
             device: text("/location/device"),
             config: config.to_string(),
             now_unix: self.now(),
+            seed: u32_at(&self.json, "/seed").unwrap_or(1),
             ..super::query(
                 &text("/surface").unwrap_or_default(),
                 &text("/prompt").unwrap_or_default(),

@@ -73,9 +73,24 @@ pub(super) fn ending(expected: &Json, actual: &Ending) -> Vec<String> {
         if let Some(error) = wanted.as_object_mut() {
             error.remove("retryable");
         }
-        differs(&mut differences, key, &wanted, &actual[key]);
+        let seen = mentioned(&wanted, &actual[key]);
+        differs(&mut differences, key, &wanted, &seen);
     }
     differences
+}
+
+/// The part of what was seen that a case says something of.
+fn mentioned(wanted: &Json, seen: &Json) -> Json {
+    match (wanted, seen) {
+        (Json::Object(wanted), Json::Object(seen)) => wanted
+            .iter()
+            .filter_map(|(key, wanted)| Some((key.clone(), mentioned(wanted, seen.get(key)?))))
+            .collect(),
+        (Json::Array(wanted), Json::Array(seen)) if wanted.len() == seen.len() => {
+            wanted.iter().zip(seen).map(|(wanted, seen)| mentioned(wanted, seen)).collect()
+        }
+        _ => seen.clone(),
+    }
 }
 
 fn differs(differences: &mut Vec<String>, what: &str, wanted: &Json, actual: &Json) {
@@ -128,6 +143,7 @@ fn error(failure: &Failure) -> Json {
         "http_status": failure.http_status,
         "provider_code": failure.provider_code,
         "spent_micro_usd": failure.spent.as_ref().map_or(0, |cost| cost.micro_usd),
+        "message": failure.message,
     })
 }
 

@@ -19,6 +19,7 @@ mod providers;
 mod publisher_keys;
 mod queues;
 mod revocations;
+mod runs;
 mod system;
 mod workers;
 
@@ -30,6 +31,7 @@ pub(super) type Apis = (
     queues::Api,
     lanes::Api,
     jobs::Api,
+    runs::Api,
     workers::Api,
     revocations::Api,
     config::Api,
@@ -49,6 +51,7 @@ pub(super) fn apis(
         queues::Api(operator()),
         lanes::Api(operator()),
         jobs::Api(operator()),
+        runs::Api(operator()),
         workers::Api(operator()),
         revocations::Api { operator: operator(), caches: Arc::clone(caches) },
         config::Api { operator: operator(), settings: Arc::clone(settings) },

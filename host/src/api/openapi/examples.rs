@@ -22,6 +22,13 @@ fn all() -> Vec<(&'static str, Value)> {
         ("MemberPatch", json!({"role": "admin"})),
         ("NewInvitation", json!({"email": "ada@acme.com", "role": "member", "expires_in_days": 7})),
         ("Acceptance", json!({"token": "avi_0000000000000000000000000000"})),
+        (
+            "ComponentAddress",
+            json!({
+                "url": "https://downloads.example.com/perplexity-1.3.0.wasm",
+                "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            }),
+        ),
         ("NewRevocation", json!({"subject": "ada@acme.com"})),
         (
             "NewBrand",

@@ -3,14 +3,12 @@
 //! **Invariant:** what the file does not name stays as it is. Applying a file twice changes nothing
 //! the second time.
 
-use super::{note, print};
+use super::{note, print, target::Target};
 use crate::providers::api_client::{ApiClient, Refusal};
 use anyhow::Context;
 use clap::Args;
-use secrecy::SecretString;
 use serde_json::{Value, json};
-use std::{convert::Infallible, fs, path::PathBuf, process::ExitCode};
-use url::Url;
+use std::{fs, path::PathBuf, process::ExitCode};
 
 mod compare;
 mod kinds;
@@ -48,28 +46,6 @@ pub(super) struct Export {
     output: Option<PathBuf>,
     #[command(flatten)]
     target: Target,
-}
-
-/// Which host, and in whose name.
-#[derive(Debug, Args)]
-struct Target {
-    /// Address of the host.
-    #[arg(long, env = "AIV_URL", default_value = "http://127.0.0.1:3000")]
-    url: Url,
-    /// API key; it belongs to the workspace that is meant.
-    #[arg(long, env = "AIV_KEY", hide_env_values = true, value_parser = secret)]
-    key: SecretString,
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "what a parser of arguments returns")]
-fn secret(text: &str) -> Result<SecretString, Infallible> {
-    Ok(text.into())
-}
-
-impl Target {
-    fn client(self) -> anyhow::Result<ApiClient> {
-        ApiClient::new(self.url, self.key)
-    }
 }
 
 impl Apply {

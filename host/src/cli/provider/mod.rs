@@ -5,8 +5,10 @@ use crate::{
     Clock, Error, app,
     config::Config,
     ids::{RunId, WorkspaceId},
+    jobs,
     providers::{
         Grant,
+        egress::Egress,
         registry::{
             activate::{self, Slot, Wish},
             inspect,
@@ -23,7 +25,12 @@ use crate::{
 };
 use anyhow::{Context, bail};
 use serde_json::json;
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+use url::Url;
 
 mod show;
 
@@ -74,6 +81,13 @@ pub(super) enum ProviderCommand {
     },
     /// Show what components said and how they failed.
     Logs(Logs),
+    /// Write what a run asked and was answered as a case for `aiv plugin test`.
+    Case {
+        run: RunId,
+        /// Where to write the folder of the case.
+        #[arg(long, value_name = "DIR", default_value = "cases")]
+        cases: PathBuf,
+    },
     /// Remove the bytes of components that nothing needs any more.
     Prune { provider: String },
     /// Trust the Ed25519 key of a publisher, in hexadecimal.
@@ -85,7 +99,11 @@ pub(super) enum ProviderCommand {
 #[derive(Debug, clap::Args)]
 pub(super) struct Install {
     /// The component, a `.wasm` file.
-    component: PathBuf,
+    #[arg(required_unless_present = "url", conflicts_with = "url")]
+    component: Option<PathBuf>,
+    /// Where to fetch it from, over https.
+    #[arg(long, requires = "sha256")]
+    url: Option<Url>,
     /// What its SHA-256 must be.
     #[arg(long)]
     sha256: Option<String>,
@@ -170,6 +188,7 @@ impl ProviderCommand {
                 operator.say(&sentence, &json!(emptied))?;
             }
             Self::Logs(logs) => logs.run(&operator).await?,
+            Self::Case { run, cases } => case(&operator, run, &cases).await?,
             Self::Prune { provider } => {
                 let mut tx = operator.begin().await?;
                 let gone = activate::delete_unused(&mut tx, &provider, None, actor, now).await?;
@@ -197,9 +216,19 @@ impl ProviderCommand {
 
 impl Install {
     async fn run(self, operator: &Operator, config: &Config) -> anyhow::Result<()> {
-        let Install { component, sha256, signature, grant, activate } = self;
-        let bytes =
-            std::fs::read(&component).with_context(|| format!("read {}", component.display()))?;
+        let Install { component, url, sha256, signature, grant, activate } = self;
+        let (bytes, from) = match (component, url) {
+            (_, Some(url)) => {
+                // What follows the path may be a secret, and the reason of an activation is kept.
+                let from = format!("{}{}", url.origin().ascii_serialization(), url.path());
+                (install::download(&Egress::guarded()?, url).await?, from)
+            }
+            (Some(component), None) => {
+                let from = component.display().to_string();
+                (std::fs::read(&component).with_context(|| format!("read {from}"))?, from)
+            }
+            (None, None) => bail!("name a component, or its --url"),
+        };
         let runtime = app::runtime(config)?;
         let clock = Clock::default();
         clock.follow(Some(operator.now));
@@ -217,7 +246,7 @@ impl Install {
         }
         if activate {
             let wish = Wish {
-                reason: format!("installed from {}", component.display()),
+                reason: format!("installed from {from}"),
                 ..Wish::main(&artifact.provider_key, artifact.digest.clone())
             };
             return put_in_service(operator, config, wish).await;
@@ -339,6 +368,16 @@ async fn widen(operator: &Operator, artifact: &Artifact) -> anyhow::Result<()> {
         activate::save_grant(&mut tx, key, &new, &operator.actor, operator.now).await?;
     }
     Ok(tx.commit().await?)
+}
+
+async fn case(operator: &Operator, run: RunId, cases: &Path) -> anyhow::Result<()> {
+    let mut conn = operator.store.read().await?;
+    let recording = jobs::run_case(&mut conn, run).await?;
+    drop(conn);
+    let folder = cases.join(format!("run-{run}"));
+    recording.write(&folder)?;
+    let facts = json!({ "case": folder, "expect": recording.case["expect"] });
+    operator.say(&format!("{} is written", folder.display()), &facts)
 }
 
 async fn trust(operator: &Operator, name: String, public_key: &str) -> anyhow::Result<()> {

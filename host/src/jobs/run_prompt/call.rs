@@ -5,6 +5,7 @@ use crate::{
     Result,
     providers::{CallEnd, Exchange, FailureClass, replay},
     store::{
+        engines::Engine,
         raw_payloads::{self, RawPayload},
         runs::Question,
     },
@@ -26,26 +27,16 @@ struct StoredAnswer {
     outcome: Option<Outcome>,
 }
 
+/// All of a [`RawAnswer`].
+#[derive(Deserialize)]
+struct StoredCall {
+    exchanges: Vec<Exchange>,
+    outcome: Option<Outcome>,
+}
+
 impl Try<'_> {
-    /// The question as the component gets it. The prompt's own locale goes before the engine's.
     pub(super) fn query(&self) -> Result<Query> {
-        let Question { run, text, language, country, location, .. } = &self.question;
-        let engine = &self.engine;
-        let sample = u32::try_from(run.sample).context("sample number")?;
-        Ok(Query {
-            id: run.id.to_string(),
-            prompt: text.clone(),
-            surface: engine.surface.clone(),
-            model: engine.model.clone(),
-            language: language.clone().or_else(|| engine.language.clone()),
-            country: country.clone().or_else(|| engine.country.clone()),
-            location: location.clone().or_else(|| engine.location.clone()),
-            device: engine.device.clone(),
-            config: engine.config.0.to_string(),
-            now_unix: 0.0,
-            seed: replay::seed(text, &run.engine, sample),
-            extra: vec![],
-        })
+        query(&self.question, &self.engine)
     }
 
     /// The instrument passport: a series breaks visibly where it changes.
@@ -71,6 +62,32 @@ impl Try<'_> {
             raw_payloads::find(&mut conn, self.question.run.workspace_id, raw_digest).await?;
         document.map_or(Ok(None), |document| stored_outcome(&document))
     }
+}
+
+/// The question as the component gets it. The prompt's own locale goes before the engine's.
+pub(in crate::jobs) fn query(question: &Question, engine: &Engine) -> Result<Query> {
+    let Question { run, text, language, country, location, .. } = question;
+    let sample = u32::try_from(run.sample).context("sample number")?;
+    Ok(Query {
+        id: run.id.to_string(),
+        prompt: text.clone(),
+        surface: engine.surface.clone(),
+        model: engine.model.clone(),
+        language: language.clone().or_else(|| engine.language.clone()),
+        country: country.clone().or_else(|| engine.country.clone()),
+        location: location.clone().or_else(|| engine.location.clone()),
+        device: engine.device.clone(),
+        config: engine.config.0.to_string(),
+        now_unix: 0.0,
+        seed: replay::seed(text, &run.engine, sample),
+        extra: vec![],
+    })
+}
+
+/// What was asked and answered in a stored document, and the outcome that was made of it.
+pub(in crate::jobs) fn stored_call(document: &[u8]) -> Result<(Vec<Exchange>, Option<Outcome>)> {
+    let raw: StoredCall = serde_json::from_slice(document).context("read a raw answer")?;
+    Ok((raw.exchanges, raw.outcome))
 }
 
 /// The outcome in a stored document; a failed call has none.

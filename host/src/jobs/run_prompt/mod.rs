@@ -32,8 +32,7 @@ use std::sync::Arc;
 mod call;
 mod ends;
 
-pub(super) use self::call::stored_outcome;
-pub(super) use self::call::{outcome_cost, outcome_label};
+pub(super) use self::call::{outcome_cost, outcome_label, query, stored_call, stored_outcome};
 
 /// Asks one prompt of one engine and keeps what it answered.
 ///

@@ -11,6 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The seed of a case that names none.
+pub(super) const SEED: u32 = 1;
+
 /// One conformance case.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Case {
@@ -18,6 +21,9 @@ pub struct Case {
     pub(super) provider: String,
     pub(super) surface: String,
     pub(super) prompt: String,
+    model: Option<String>,
+    /// What the component's chances come from; 1 without it.
+    seed: Option<u32>,
     #[serde(default)]
     location: Location,
     #[serde(default)]
@@ -149,14 +155,14 @@ impl Case {
             id: self.name(),
             prompt: self.prompt.clone(),
             surface: self.surface.clone(),
-            model: None,
+            model: self.model.clone(),
             language,
             country,
             location: place.or_else(|| (!parts.is_empty()).then(|| parts.join(", "))),
             device,
             config: Value::Object(config).to_string(),
             now_unix: 0.0,
-            seed: 1,
+            seed: self.seed.unwrap_or(SEED),
             extra: Vec::new(),
         })
     }

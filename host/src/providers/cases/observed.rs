@@ -37,7 +37,7 @@ fn meta(meta: &Meta) -> Value {
     json!({
         "model": meta.served_model,
         "request_id": meta.request_id,
-        "usage": meta.usage.map(usage),
+        "usage": meta.usage.map(|counts| usage(counts, total_tokens(meta))),
         "cost": meta.cost,
         "finish": meta.finish,
         "queries": meta.queries,
@@ -45,12 +45,16 @@ fn meta(meta: &Meta) -> Value {
     })
 }
 
-fn usage(usage: Usage) -> Value {
-    let total =
-        usage.input_tokens.zip(usage.output_tokens).map(|(i, o)| u64::from(i) + u64::from(o));
+fn usage(usage: Usage, total: Option<u64>) -> Value {
+    let sum = usage.input_tokens.zip(usage.output_tokens).map(|(i, o)| u64::from(i) + u64::from(o));
     let mut document = json!(usage);
-    document["total_tokens"] = json!(total);
+    document["total_tokens"] = json!(total.or(sum));
     document
+}
+
+/// The vendor's own total, where it is not the sum.
+fn total_tokens(meta: &Meta) -> Option<u64> {
+    meta.extra.iter().find(|(name, _)| name == "total-tokens")?.1.parse().ok()
 }
 
 fn citation(citation: &Citation) -> Value {
@@ -94,6 +98,21 @@ fn error(failure: &CallFailure) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_total_is_the_vendors_own_where_it_says_one() {
+        let counts = Usage { input_tokens: Some(1), output_tokens: Some(2), ..Usage::default() };
+        let of = |extra: &[(&str, &str)]| {
+            let about = json!({
+                "surface": "a", "finish": "stop", "retrieval": "unknown", "queries": [],
+                "usage": counts, "warnings": [], "extra": extra,
+            });
+            let about: Meta = serde_json::from_value(about).unwrap();
+            meta(&about)["usage"]["total_tokens"].clone()
+        };
+        assert_eq!(of(&[]), 3);
+        assert_eq!(of(&[("page", "https://a.example"), ("total-tokens", "9")]), 9);
+    }
 
     #[test]
     fn a_domain_is_the_host_as_it_is_written() {

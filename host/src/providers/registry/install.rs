@@ -9,7 +9,9 @@ use crate::{
     config::SignaturePolicy,
     providers::{
         Grant, Route,
+        egress::Egress,
         signature::{self, Signature},
+        transport::{CallContext, Incoming, Outgoing},
     },
     store::{
         Store, activations,
@@ -17,13 +19,24 @@ use crate::{
         providers::{self, Artifact},
     },
 };
-use aiv_runtime::{Admission, Blame, Digest, LoadError, Runtime, types::Manifest};
+use aiv_runtime::{
+    Admission, Blame, Digest, LoadError, Runtime,
+    types::{Manifest, TransportError},
+};
 use anyhow::Context;
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+use url::Url;
 
 /// Who activates what lies in the plugin folder.
 pub(super) const FOLDER: &str = "plugin-folder";
+
+/// Most that is fetched; admission has a limit of its own.
+const LARGEST: u64 = 32 << 20;
+const DOWNLOAD: Duration = Duration::from_mins(1);
 
 /// A component on its way in.
 #[derive(Debug, Clone, Default)]
@@ -104,6 +117,39 @@ impl Registry {
         let activation = activate::activate(&mut tx, self.0.signatures, wish, &actor, now).await?;
         tx.commit().await?;
         Ok(activation)
+    }
+}
+
+/// Fetches a component from where somebody published it, through the guard of every address that
+/// others name.
+///
+/// # Errors
+/// 422 when the address may not be called, 502 when it does not answer with a component.
+pub async fn download(egress: &Egress, url: Url) -> Result<Vec<u8>> {
+    let request = Outgoing {
+        method: http::Method::GET,
+        url,
+        headers: http::HeaderMap::new(),
+        body: None,
+        timeout: DOWNLOAD,
+        max_response_bytes: LARGEST,
+        call: CallContext { seed: 0, attempt: 1 },
+    };
+    match egress.send(request).await {
+        Ok(Incoming { status: 200, body, .. }) => Ok(body),
+        Ok(Incoming { status, .. }) => {
+            let hint = if (300..400).contains(&status) {
+                ": give the address that it leads to"
+            } else {
+                ""
+            };
+            let detail = format!("the component's address answered with status {status}{hint}");
+            Err(Error::Provider(detail))
+        }
+        Err(failure) if failure.error == TransportError::RefusedByPolicy => {
+            Err(Error::invalid("/url", format!("cannot be called: {}", failure.reason)))
+        }
+        Err(failure) => Err(Error::Provider(format!("the component cannot be fetched: {failure}"))),
     }
 }
 

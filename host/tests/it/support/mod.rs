@@ -41,6 +41,7 @@ pub(crate) mod idp;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod sink;
+pub(crate) mod vendor;
 
 /// One runtime for all tests: components are compiled once and loaded once.
 static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {

@@ -6,6 +6,7 @@ use super::{
     types::Timestamp,
 };
 use crate::{
+    Error, Result,
     providers::{
         grant::Missing,
         registry::inspect::{Inspected, Inspection},
@@ -19,7 +20,28 @@ use crate::{
 };
 use poem_openapi::{Object, types::Any};
 use serde_json::Value;
+use url::Url;
 use uuid::Uuid;
+
+/// Where a component is.
+#[derive(Object)]
+pub(super) struct ComponentAddress {
+    /// An address that begins with `https` and answers with the component itself: redirects are
+    /// not followed.
+    #[oai(validator(max_length = 2000))]
+    url: String,
+    /// SHA-256 of the component in hexadecimal.
+    #[oai(validator(pattern = "^[0-9a-fA-F]{64}$"))]
+    sha256: String,
+}
+
+impl ComponentAddress {
+    pub(super) fn checked(self) -> Result<(Url, String)> {
+        let url = Url::parse(&self.url)
+            .map_err(|err| Error::invalid("/url", format!("is no URL: {err}")))?;
+        Ok((url, self.sha256))
+    }
+}
 
 /// What a provider has in service.
 #[derive(Object)]

@@ -29,9 +29,9 @@ mod grants;
 
 use self::{
     described::{
-        Activation, ActivationRequest, CanaryRequest, Deletion, DisableRequest, Emptied,
-        InstalledComponent, InstalledList, InstalledProvider, InstalledSummary, LogPage, Reload,
-        RollbackRequest,
+        Activation, ActivationRequest, CanaryRequest, ComponentAddress, Deletion, DisableRequest,
+        Emptied, InstalledComponent, InstalledList, InstalledProvider, InstalledSummary, LogPage,
+        Reload, RollbackRequest,
     },
     grants::{NewProviderGrant, ProviderGrant},
 };
@@ -81,7 +81,8 @@ impl Api {
     ///
     /// It is validated, compiled and asked to describe itself, and then kept; it is in service
     /// only once it is activated. Installing the same bytes again changes nothing. The answer says
-    /// what the component asks for beyond what its provider is granted.
+    /// what the component asks for beyond what its provider is granted. Instead of the bytes, the
+    /// address may be sent from which this host fetches them, with the SHA-256 that they must have.
     #[oai(path = "/admin/providers/:provider", method = "put", operation_id = "install_provider")]
     async fn install(
         &self,
@@ -93,11 +94,18 @@ impl Api {
         /// The publisher's signature: `ed25519:<public key>:<signature>`, both in hexadecimal,
         /// over the text `aiv:provider:sha256:<sha256>`.
         signature: Query<Option<String>>,
-        component: Component,
+        component: Component<ComponentAddress>,
     ) -> Result<Created<InstalledComponent>, Problem> {
+        let (component, found) = match component {
+            Component::Bytes(bytes) => (bytes, None),
+            Component::Elsewhere(address) => {
+                let (url, sha256) = address.checked()?;
+                (install::download(&self.0.app.egress, url).await?, Some(sha256))
+            }
+        };
         let upload = Upload {
-            component: component.0,
-            sha256: sha256.0,
+            component,
+            sha256: found.or(sha256.0),
             key: Some(provider.0.clone()),
             signature: signature.0.as_deref().map(str::parse).transpose()?,
         };
