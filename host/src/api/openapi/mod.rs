@@ -14,10 +14,11 @@ use serde_json::{Value, json};
 use std::{collections::HashMap, marker::PhantomData, sync::LazyLock};
 
 mod examples;
+mod limits;
 mod upgrade;
 mod yaml;
 
-pub(super) use self::yaml::to_yaml;
+pub(super) use self::{limits::detail_of, yaml::to_yaml};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let service = OpenApiService::new(
@@ -88,5 +89,17 @@ impl<T: OpenApi> OpenApi for Described<T> {
             HashMap<poem::http::Method, poem::endpoint::BoxEndpoint<'static>>,
         >,
     ) {
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_can_be_checked_against() {
+        let schemas = document()["components"]["schemas"].as_object().unwrap();
+        let missing: Vec<_> = schemas.keys().filter(|name| validator(name).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }
