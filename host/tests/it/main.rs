@@ -60,6 +60,7 @@ mod roles;
 mod run_writes;
 mod scheduler;
 mod schedules;
+mod secrets;
 mod server;
 mod store;
 mod tenancy;
