@@ -15,6 +15,7 @@ DIST := plugins/dist
 SDK := target/sdk
 CARGO := cargo
 export CHAOS_SECONDS ?= 60
+DRILL_PROFILE ?= release
 # Build output is noise beside a result on standard output.
 say = @echo "==> $(1)" >&2
 
@@ -123,10 +124,10 @@ guests: setup
 	$(call say,building the components that misbehave)
 	@cd host/runtime/tests/guests && $(CARGO) build --release --locked --target wasm32-wasip2 --target-dir $(CURDIR)/target/guests >&2
 
-drills: setup postgres plugins guests ## Swap components under load, let hostile ones in (DRILL=hot-swap|hostile-plugins, DRILL_SECONDS=120)
+drills: setup postgres plugins guests ## Swap components under load, let hostile ones in, hold the API against its document (DRILL=hot-swap|hostile-plugins|schemathesis, DRILL_PROFILE=dev)
 	$(call say,building the host)
-	@$(CARGO) build --release --locked -p aiv -p aiv-bench >&2
-	@target/release/aiv-drills --aiv target/release/aiv $(if $(DRILL),--only $(DRILL)) $(DRILL_ARGS)
+	@$(CARGO) build $(DRILL_PROFILE:%=--profile %) --locked -p aiv -p aiv-bench >&2
+	@built=target/$(DRILL_PROFILE:dev=debug); $$built/aiv-drills --aiv $$built/aiv $(if $(DRILL),--only $(DRILL)) $(DRILL_ARGS)
 
 fmt: ## Format all code
 	$(CARGO) fmt --all

@@ -93,10 +93,31 @@ impl Host {
 
     /// An operator's access to everything.
     pub async fn operator(&self, base: &str) -> anyhow::Result<Api> {
-        let made =
-            servers::output(self.command().args(["--json", "key", "create", "--admin"])).await?;
-        let made: Value = serde_json::from_str(&made)?;
-        Api::new(base, Some(text(&made, "/key")?))
+        Api::new(base, Some(self.operator_key().await?))
+    }
+
+    /// The key of an operator.
+    pub async fn operator_key(&self) -> anyhow::Result<String> {
+        self.tell(&["key", "create", "--admin"], "/key").await
+    }
+
+    /// The token of an owner of `workspace`, for a day; `JWT_SECRET` has to be set.
+    pub async fn token(
+        &self,
+        subject: &str,
+        workspace: &str,
+        admin: bool,
+    ) -> anyhow::Result<String> {
+        let mut arguments = vec!["token", "create", "--subject", subject, "--workspace", workspace];
+        arguments.extend(["--role", "owner", "--minutes", "1440"]);
+        arguments.extend(admin.then_some("--admin"));
+        self.tell(&arguments, "/token").await
+    }
+
+    /// What a subcommand tells at `pointer`.
+    async fn tell(&self, arguments: &[&str], pointer: &str) -> anyhow::Result<String> {
+        let told = servers::output(self.command().arg("--json").args(arguments)).await?;
+        text(&serde_json::from_str(&told)?, pointer)
     }
 
     /// Makes a workspace with brands and every engine over the API; gives back its owner's access.
@@ -104,16 +125,22 @@ impl Host {
         let operator = self.operator(base).await?;
         let made = operator.post("/v1/workspaces", &json!({ "name": "Bench" })).await?;
         let api = Api::new(base, Some(text(&made, "/owner/key")?))?;
-        for (at, name) in BRANDS.iter().enumerate() {
-            let kind = if at == 0 { "own" } else { "competitor" };
-            api.post("/v1/brands", &json!({ "name": name, "kind": kind })).await?;
-        }
-        for engine in ENGINES {
-            let path = format!("/v1/engines/{engine}");
-            api.put(&path, &json!({ "concurrency": concurrency.min(1024) })).await?;
-        }
+        fill(&api, concurrency).await?;
         Ok(api)
     }
+}
+
+/// Gives a workspace brands and every engine over the API.
+pub async fn fill(api: &Api, concurrency: usize) -> anyhow::Result<()> {
+    for (at, name) in BRANDS.iter().enumerate() {
+        let kind = if at == 0 { "own" } else { "competitor" };
+        api.post("/v1/brands", &json!({ "name": name, "kind": kind })).await?;
+    }
+    for engine in ENGINES {
+        let path = format!("/v1/engines/{engine}");
+        api.put(&path, &json!({ "concurrency": concurrency.min(1024) })).await?;
+    }
+    Ok(())
 }
 
 /// A text of a document.

@@ -2,7 +2,7 @@ use super::{
     Body, Caller, Paging, Problem, Tag,
     alert_rules::Severity,
     page,
-    types::{Clearable, Timestamp, mirrored},
+    types::{Nullable, Timestamp, mirrored},
 };
 use crate::{
     App, Error, Result,
@@ -70,7 +70,7 @@ struct AlertNote {
 #[derive(Object)]
 struct AlertSnooze {
     /// Until then; `null` ends it.
-    until: Clearable<Timestamp>,
+    until: Nullable<Timestamp>,
 }
 
 page! {
@@ -183,9 +183,7 @@ impl Api {
         snooze: Body<AlertSnooze>,
     ) -> Result<Json<Alert>, Problem> {
         let (now, id) = (self.0.clock.now(), AlertId(alert.0));
-        let Some(until) = snooze.0.until.change() else {
-            return Err(Error::invalid("/until", "is required").into());
-        };
+        let until = snooze.0.until.0;
         if until.is_some_and(|until| until.0 <= now) {
             return Err(Error::invalid("/until", "must lie in the future").into());
         }

@@ -18,6 +18,10 @@ use serde_json::Value;
 /// More broken rules than this are not listed: nobody reads them.
 const LISTED: usize = 50;
 
+/// Doubles below this are exact when they are whole.
+const EXACT: f64 = 9_007_199_254_740_992.0;
+const NO_NUL: &str = "must not hold U+0000";
+
 /// The media type of components.
 pub(super) const COMPONENT: &str = "application/wasm";
 
@@ -34,13 +38,16 @@ impl<T: ParseFromJSON> Body<T> {
     }
 
     /// The same for a document that came in another format.
-    pub(super) fn of(value: Value) -> Result<Self, Problem> {
-        let violations = violations(&T::name(), &value)?;
+    pub(super) fn of(mut value: Value) -> Result<Self, Problem> {
+        let mut violations = violations(&T::name(), &value)?;
+        if violations.is_empty() {
+            settle(&mut value, "", &mut violations);
+        }
         if !violations.is_empty() {
             return Err(Error::Invalid(violations).into());
         }
         T::parse_from_json(Some(value)).map(Body).map_err(|error| {
-            // Reached only by what the schema lets through: numbers beyond 64 bits and the like.
+            // Reached only by what the schema lets through.
             Error::invalid("", error.into_message()).into()
         })
     }
@@ -51,10 +58,53 @@ fn violations(name: &str, value: &Value) -> Result<Vec<Violation>, Problem> {
     let Some(validator) = openapi::validator(name) else {
         return Err(Problem::internal(&format!("no schema is called {name}")));
     };
-    Ok(validator.iter_errors(value).flat_map(|error| of_error(&error)).take(LISTED).collect())
+    Ok(of_errors(validator.iter_errors(value)).into_iter().take(LISTED).collect())
 }
 
-pub(super) fn of_error(error: &ValidationError<'_>) -> Vec<Violation> {
+/// What is wrong, in words. A text that breaks another rule is not told how it should look, too.
+pub(super) fn of_errors<'a>(errors: impl Iterator<Item = ValidationError<'a>>) -> Vec<Violation> {
+    let is_look =
+        |error: &ValidationError<'_>| matches!(error.kind(), ValidationErrorKind::Pattern { .. });
+    let (looks, others): (Vec<_>, Vec<_>) = errors.partition(is_look);
+    let mut violations: Vec<_> = others.iter().flat_map(of_error).collect();
+    for look in looks.iter().flat_map(of_error) {
+        if violations.iter().all(|known| known.pointer != look.pointer) {
+            violations.push(look);
+        }
+    }
+    violations
+}
+
+/// What schemas leave open: `5.0` is the integer 5, and values of any form hold texts too.
+fn settle(value: &mut Value, pointer: &str, violations: &mut Vec<Violation>) {
+    match value {
+        Value::String(text) if text.contains('\0') => {
+            violations.push(Violation { pointer: pointer.into(), detail: NO_NUL.into() });
+        }
+        Value::Number(number) if number.is_f64() => {
+            let whole = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < EXACT);
+            #[expect(clippy::cast_possible_truncation, reason = "it is whole and small enough")]
+            if let Some(whole) = whole {
+                *value = (whole as i64).into();
+            }
+        }
+        Value::Array(list) => {
+            for (index, value) in list.iter_mut().enumerate() {
+                settle(value, &format!("{pointer}/{index}"), violations);
+            }
+        }
+        Value::Object(map) => {
+            if map.keys().any(|name| name.contains('\0')) {
+                violations.push(Violation { pointer: pointer.into(), detail: NO_NUL.into() });
+            }
+            map.iter_mut()
+                .for_each(|(name, value)| settle(value, &below(pointer, name), violations));
+        }
+        _ => {}
+    }
+}
+
+fn of_error(error: &ValidationError<'_>) -> Vec<Violation> {
     let parent = error.instance_path().to_string();
     match error.kind() {
         ValidationErrorKind::Required { property } => {
@@ -65,13 +115,24 @@ pub(super) fn of_error(error: &ValidationError<'_>) -> Vec<Violation> {
             unexpected.iter().map(|name| violation(&parent, name, "is not known here")).collect()
         }
         // The masked text does not repeat what was sent: it may be long, or a secret.
-        _ => vec![Violation { pointer: parent, detail: error.masked().to_string() }],
+        kind => {
+            let told = match kind {
+                ValidationErrorKind::Pattern { pattern } => openapi::detail_of(pattern),
+                _ => None,
+            };
+            let detail = told.map_or_else(|| error.masked().to_string(), Into::into);
+            vec![Violation { pointer: parent, detail }]
+        }
     }
 }
 
 fn violation(parent: &str, name: &str, detail: &str) -> Violation {
-    let name = name.replace('~', "~0").replace('/', "~1");
-    Violation { pointer: format!("{parent}/{name}"), detail: detail.into() }
+    Violation { pointer: below(parent, name), detail: detail.into() }
+}
+
+/// The JSON pointer of what is called `name` there.
+fn below(parent: &str, name: &str) -> String {
+    format!("{parent}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {

@@ -282,6 +282,10 @@ fn authorise(request: &Request, operation: &Operation) -> Result<(), Problem> {
     } else {
         return Err(nobody());
     }
+    if request.uri().path_and_query().is_some_and(|target| target.as_str().contains("%00")) {
+        let detail = "neither path nor query may hold U+0000 (`%00`)".into();
+        return Err(Error::Malformed(detail).into());
+    }
     if let Some(name) = operation.unknown_parameter(request.uri().query().unwrap_or_default()) {
         let known = operation.known_parameters();
         let detail = format!("there is no query parameter `{name}` here; known: {known}");

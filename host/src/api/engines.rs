@@ -298,7 +298,7 @@ fn check_config(route: &Route, config: &serde_json::Value, rules: &mut Rules) ->
         .map_err(|error| anyhow::anyhow!("config schema of {}: {error}", route.key()))?;
     let validator = jsonschema::validator_for(&schema)
         .map_err(|error| anyhow::anyhow!("config schema of {}: {error}", route.key()))?;
-    for violation in validator.iter_errors(config).flat_map(|error| body::of_error(&error)) {
+    for violation in body::of_errors(validator.iter_errors(config)) {
         rules.require(false, format!("/config{}", violation.pointer), &violation.detail);
     }
     Ok(())

@@ -119,8 +119,12 @@ impl<'a> ApiExtractor<'a> for Once {
     }
 
     fn param_schema_ref() -> Option<MetaSchemaRef> {
-        let schema =
-            MetaSchema { max_length: Some(LONGEST), min_length: Some(1), ..MetaSchema::ANY };
+        let schema = MetaSchema {
+            max_length: Some(LONGEST),
+            min_length: Some(1),
+            pattern: Some(r#"^"?[!#-~][!-~]*$"#.into()),
+            ..MetaSchema::ANY
+        };
         Some(String::schema_ref().merge(schema))
     }
 

@@ -293,7 +293,7 @@ pub fn body_checker(schema: &str) -> impl Fn(&serde_json::Value) -> Vec<Violatio
     let validator = openapi::validator(schema);
     move |body| {
         let errors = validator.iter().flat_map(|validator| validator.iter_errors(body));
-        errors.flat_map(|error| self::body::of_error(&error)).collect()
+        self::body::of_errors(errors)
     }
 }
 

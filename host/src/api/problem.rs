@@ -32,7 +32,7 @@ pub(crate) struct Problem {
 
 /// An RFC 9457 problem document: what every failed request is answered with.
 #[derive(Object)]
-#[oai(rename = "Problem", skip_serializing_if_is_none, skip_serializing_if_is_empty)]
+#[oai(rename = "Problem", skip_serializing_if_is_none)]
 pub(super) struct ProblemBody {
     /// Names the kind of problem; equal to `code` with a prefix.
     #[oai(rename = "type")]
@@ -49,8 +49,8 @@ pub(super) struct ProblemBody {
     code: String,
     /// Id of the request: quote it when you report the problem.
     request_id: String,
-    /// Every rule that the request body breaks.
-    errors: Vec<FieldProblem>,
+    /// Every rule that the request body breaks; absent when the failure is of another kind.
+    errors: Option<Vec<FieldProblem>>,
 }
 
 /// One broken rule.
@@ -159,6 +159,10 @@ impl Problem {
 
     pub(super) fn into_response(self, request_id: &str, path: &str) -> Response {
         let Problem { status, code, detail, errors, headers } = self;
+        let errors: Vec<_> = errors
+            .into_iter()
+            .map(|Violation { pointer, detail }| FieldProblem { pointer, detail })
+            .collect();
         let body = ProblemBody {
             kind: format!("urn:aiv:problem:{code}"),
             title: status.canonical_reason().unwrap_or_default().into(),
@@ -167,10 +171,7 @@ impl Problem {
             instance: Some(path.into()),
             code: code.into(),
             request_id: request_id.into(),
-            errors: errors
-                .into_iter()
-                .map(|Violation { pointer, detail }| FieldProblem { pointer, detail })
-                .collect(),
+            errors: (!errors.is_empty()).then_some(errors),
         };
         let mut response =
             Response::builder().status(status).content_type(MEDIA_TYPE).body(body.to_json_string());

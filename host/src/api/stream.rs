@@ -5,7 +5,7 @@ use futures_util::stream::{BoxStream, StreamExt};
 use poem::{Body, IntoResponse, Response, http::header};
 use poem_openapi::{
     ApiResponse,
-    registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
     types::Type,
 };
 use std::{fmt::Write, io};
@@ -42,14 +42,30 @@ impl ApiResponse for EventStream {
                 description: "Server-sent events, until one side ends it.",
                 status: Some(200),
                 status_range: None,
-                content: vec![MetaMediaType {
-                    content_type: MEDIA_TYPE,
-                    schema: String::schema_ref(),
-                }],
+                content: vec![MetaMediaType { content_type: MEDIA_TYPE, schema: event() }],
                 headers: vec![],
             }],
         }
     }
 
     fn register(_registry: &mut Registry) {}
+}
+
+/// One event, in the names that the standard gives its lines.
+fn event() -> MetaSchemaRef {
+    let text = |description| {
+        let described = MetaSchema { description: Some(description), ..MetaSchema::ANY };
+        String::schema_ref().merge(described)
+    };
+    let properties = vec![
+        ("id", text("Goes into `Last-Event-ID` of the next connection.")),
+        ("event", text("Type of the event, such as `batch.completed`.")),
+        ("data", text("The event as JSON, in one line: the body that webhooks get.")),
+    ];
+    let required = properties.iter().map(|(name, _)| *name).collect();
+    MetaSchemaRef::Inline(Box::new(MetaSchema {
+        properties,
+        required,
+        ..MetaSchema::new("object")
+    }))
 }

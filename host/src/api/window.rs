@@ -60,6 +60,18 @@ pub(super) fn window(
     Ok(window)
 }
 
+/// The same for the fields of a request body.
+pub(super) fn window_of_body(
+    workspace: &Workspace,
+    now: DateTime<Utc>,
+    period: Option<Period>,
+    from: Option<NaiveDate>,
+    to: Option<NaiveDate>,
+) -> Result<Window> {
+    window(workspace, now, period, from, to)
+        .map_err(|error| Error::invalid("/from", error.to_string()))
+}
+
 impl From<Window> for Days {
     fn from(Window { from, to }: Window) -> Self {
         Days { from, to }

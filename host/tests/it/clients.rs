@@ -1,47 +1,19 @@
 //! Clients that other people's generators make of the published document: type-checked, and used.
+//!
+//! The generator for Rust is oas3-gen, because it reads 3.1; progenitor and its like read 3.0, which
+//! has no way to say much of what the document says.
 
 use crate::support::{
     self,
-    process::{Server, aiv, json, text},
+    process::{Server, aiv, json},
+    tools::{document, is_there, prepare, succeed},
 };
-use sha2::{Digest, Sha256};
 use std::{
     ffi::OsStr,
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 use tempfile::TempDir;
-
-/// Runs a command to its good end.
-#[track_caller]
-fn succeed(command: &mut Command) {
-    let output = command.output().unwrap();
-    assert!(output.status.success(), "{command:?}: {}", text(&output));
-}
-
-fn is_there(program: &str, arguments: &[&str]) -> bool {
-    Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
-}
-
-/// The folder of a client, with a copy of what we keep of it. `install` is called when the files
-/// that `lock` names have changed since it was called last.
-fn prepare(name: &str, lock: &str, install: impl FnOnce(&Path)) -> PathBuf {
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name);
-    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("clients").join(name);
-    fs::create_dir_all(&place).unwrap();
-    for entry in fs::read_dir(ours).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), place.join(entry.file_name())).unwrap();
-    }
-    let digest = hex::encode(Sha256::digest(fs::read(place.join(lock)).unwrap()));
-    let stamp = place.join("installed");
-    if fs::read_to_string(&stamp).ok().as_deref() != Some(&digest) {
-        install(&place);
-        fs::write(stamp, digest).unwrap();
-    }
-    place
-}
 
 /// A host in a process of its own, and an owner's key.
 struct Served {
@@ -67,10 +39,10 @@ async fn serve() -> Served {
 }
 
 impl Served {
-    async fn run(&self, program: impl AsRef<OsStr>, scenario: &str, place: &Path) {
+    async fn run(&self, program: impl AsRef<OsStr>, scenario: Option<&str>, place: &Path) {
         let mut command = Command::new(program);
         command
-            .arg(scenario)
+            .args(scenario)
             .current_dir(place)
             .env("AIV_URL", &self.server.base)
             .env("AIV_KEY", &self.key);
@@ -78,16 +50,12 @@ impl Served {
     }
 }
 
-fn document() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json")
-}
-
 fn typescript() -> Option<PathBuf> {
     if !is_there("npm", &["--version"]) {
         eprintln!("skipped: no npm; install Node.js 20 or later to test the TypeScript client");
         return None;
     }
-    let place = prepare("typescript", "package-lock.json", |place| {
+    let place = prepare("clients/typescript", "package-lock.json", |place| {
         succeed(Command::new("npm").arg("ci").current_dir(place));
     });
     let tool = |name: &str| place.join("node_modules/.bin").join(name);
@@ -101,7 +69,7 @@ fn typescript() -> Option<PathBuf> {
 #[tokio::test]
 async fn a_typescript_client_compiles_and_works() {
     let Some(place) = tokio::task::spawn_blocking(typescript).await.unwrap() else { return };
-    serve().await.run("node", "out/scenario.js", &place).await;
+    serve().await.run("node", Some("out/scenario.js"), &place).await;
 }
 
 fn python() -> Option<PathBuf> {
@@ -109,7 +77,7 @@ fn python() -> Option<PathBuf> {
         eprintln!("skipped: no Python with venv; install python3-venv to test the Python client");
         return None;
     }
-    let place = prepare("python", "requirements.txt", |place| {
+    let place = prepare("clients/python", "requirements.txt", |place| {
         let mut make = Command::new("python3");
         succeed(make.args(["-m", "venv", "--clear", "venv"]).current_dir(place));
         let mut install = Command::new(place.join("venv/bin/pip"));
@@ -129,5 +97,36 @@ fn python() -> Option<PathBuf> {
 async fn a_python_client_type_checks_and_works() {
     let Some(place) = tokio::task::spawn_blocking(python).await.unwrap() else { return };
     let python = place.join("venv/bin/python");
-    serve().await.run(python, "scenario.py", &place).await;
+    serve().await.run(python, Some("scenario.py"), &place).await;
+}
+
+/// The generator's version, also that of its support crate in the client's manifest.
+const OAS3_GEN: &str = "0.29.0";
+
+fn rust() -> PathBuf {
+    let place = prepare("clients/rust", "Cargo.lock", |_| {});
+    // It is a program to install, and no dependency: it brings a hundred crates of its own.
+    let generator = place.join(format!("oas3-gen-{OAS3_GEN}"));
+    let program = generator.join("bin/oas3-gen");
+    if !program.exists() {
+        let mut install = Command::new(env!("CARGO"));
+        install.args(["install", "oas3-gen", "--version", OAS3_GEN, "--locked", "--debug"]);
+        succeed(install.args(["--no-track", "--quiet", "--root"]).arg(generator));
+    }
+    let mut generate = Command::new(program);
+    generate.args(["generate", "client-mod", "--quiet", "--output", "client", "--input"]);
+    // Its bodies are texts, and a component is none.
+    generate.arg(document()).args(["--exclude", "install_provider"]);
+    succeed(generate.current_dir(&place));
+    let mut build = Command::new(env!("CARGO"));
+    build.args(["build", "--locked", "--quiet", "--target-dir", "target"]);
+    succeed(build.current_dir(&place));
+    place
+}
+
+#[tokio::test]
+async fn a_rust_client_compiles_and_works() {
+    let place = tokio::task::spawn_blocking(rust).await.unwrap();
+    let program = place.join("target/debug/scenario");
+    serve().await.run(program, None, &place).await;
 }

@@ -2,6 +2,7 @@
 
 use crate::support::{
     Host,
+    addresses::inward,
     sink::{NAME, Sink},
 };
 use serde_json::{Value, json};
@@ -66,6 +67,23 @@ async fn a_test_tells_what_was_answered() {
         (&json!(500), &json!("answered 500"))
     );
     assert_eq!(found["tested_at"], "2026-01-01T00:00:00Z");
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_public_is_refused() {
+    let host = Host::start().await;
+    let path = create(&host, "cms").await;
+    for url in inward() {
+        let mut body = body("x");
+        body["url"] = json!(url);
+        for answer in [
+            host.post("/v1/connections", body).await,
+            host.patch(&path, json!({ "url": url })).await,
+        ] {
+            let refused = answer.expect(422);
+            assert_eq!(refused["errors"][0]["pointer"], "/url", "{url}: {refused:#}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Nothing goes where it must not, however the address is spelt.
 
+use crate::support::addresses::nasty;
 use aiv::providers::{
     Grant,
     credentials::{FixedCredential, Secrets},
@@ -168,109 +169,12 @@ async fn fetch(
     transport.send(outgoing).await
 }
 
-/// Addresses of this machine, of private networks and of metadata services in every costume.
-/// `PORT` is the canary's.
-const NASTY: &[&str] = &[
-    "http://127.0.0.1:PORT/",
-    "https://127.0.0.1:PORT/",
-    "https://127.0.0.1/",
-    "https://127.1:PORT/",
-    "https://127.0.1:PORT/",
-    "https://127.255.255.254:PORT/",
-    "https://2130706433:PORT/",
-    "https://0x7f000001:PORT/",
-    "https://0x7f.1:PORT/",
-    "https://0x7f.0x0.0x0.0x1:PORT/",
-    "https://0177.0.0.1:PORT/",
-    "https://0177.1:PORT/",
-    "https://017700000001:PORT/",
-    "https://0:PORT/",
-    "https://0.0.0.0:PORT/",
-    "https://0x0:PORT/",
-    "https://127.0.0.1.:PORT/",
-    "https://127.0.0.1%2e:PORT/",
-    "https://%31%32%37.0.0.1:PORT/",
-    "https://127\u{3002}0\u{3002}0\u{3002}1:PORT/",
-    "https://１２７.０.０.１:PORT/",
-    "https://①②⑦.⓪.⓪.①:PORT/",
-    "https://[::1]:PORT/",
-    "https://[::]:PORT/",
-    "https://[0:0:0:0:0:0:0:1]:PORT/",
-    "https://[::127.0.0.1]:PORT/",
-    "https://[::ffff:127.0.0.1]:PORT/",
-    "https://[::ffff:7f00:1]:PORT/",
-    "https://[0:0:0:0:0:ffff:127.0.0.1]:PORT/",
-    "https://[64:ff9b::127.0.0.1]:PORT/",
-    "https://[64:ff9b:1::7f00:1]:PORT/",
-    "https://[2002:7f00:1::]:PORT/",
-    "https://[fe80::1]:PORT/",
-    "https://[fe80::1%25lo]:PORT/",
-    "https://[fd00:ec2::254]/",
-    "https://[fc00::1]/",
-    "https://[ff02::1]/",
-    "https://[2001:db8::1]/",
-    "https://169.254.169.254/latest/meta-data/",
-    "https://2852039166/latest/meta-data/",
-    "https://0xa9fea9fe/",
-    "https://[::ffff:169.254.169.254]/",
-    "https://100.100.100.200/",
-    "https://10.0.0.1/",
-    "https://172.16.0.1/",
-    "https://192.168.1.1/",
-    "https://192.0.0.192/",
-    "https://198.18.0.1/",
-    "https://224.0.0.1/",
-    "https://255.255.255.255/",
-    "https://1.1.1.1/",
-    "https://[2606:4700::1111]/",
-    "https://localhost:PORT/",
-    "https://localhost./",
-    "https://LOCALHOST:PORT/",
-    "https://localhost.localdomain/",
-    "https://ip6-localhost:PORT/",
-    "https://api.example.com@127.0.0.1:PORT/",
-    "https://127.0.0.1:PORT@api.example.com/",
-    "https://user:pass@api.example.com/",
-    "https://@api.example.com/",
-    "https://api.example.com:80/",
-    "https://api.example.com:22/",
-    "https://api.example.com\\@127.0.0.1:PORT/",
-    "https:\\\\127.0.0.1:PORT/",
-    "https:127.0.0.1:PORT",
-    "https:/127.0.0.1:PORT/",
-    "https:///127.0.0.1:PORT/",
-    "//127.0.0.1:PORT/",
-    "/etc/passwd",
-    "file:///etc/passwd",
-    "ftp://127.0.0.1:PORT/",
-    "gopher://127.0.0.1:PORT/_x",
-    "data:text/plain,x",
-    "ws://127.0.0.1:PORT/",
-    "https://api.example.com#@127.0.0.1:PORT/",
-    "https://api.example.com?@127.0.0.1:PORT/",
-    "https://api.example.com/?q=1",
-    "https://api.example.com/#part",
-    "https://api.example.com\r\nHost: 127.0.0.1:PORT/",
-    "https://api.example.com\t.evil.example/",
-    " https://127.0.0.1:PORT/",
-    "https://127.0.0.1 :PORT/",
-    "https://api.example.com./",
-    "https://api.example.com.evil.example/",
-    "https://evil-api.example.com/",
-    "https://sub.api.example.com/",
-    "https://xn--api-.example.com/",
-    "https://",
-    "https://:PORT/",
-    "",
-];
-
 #[tokio::test]
 async fn no_nasty_address_is_connected_to() {
     let canary = Canary::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n".into()).await;
     let port = canary.address.port();
     let egress = Egress::with(Reach { extra_ports: vec![port], ..Reach::default() }).unwrap();
-    for url in NASTY {
-        let url = url.replace("PORT", &port.to_string());
+    for url in nasty(port) {
         match prepare(&manifest(&["api.example.com"]), &get(&url)) {
             Ok(outgoing) => {
                 let failure = egress.send(outgoing).await.unwrap_err();

@@ -10,7 +10,7 @@ use futures_util::{Stream, StreamExt};
 use serde_json::{Value, json};
 use std::{pin::Pin, time::Duration};
 
-async fn happen(host: &Host, n: i64) {
+pub(crate) async fn happen(host: &Host, n: i64) {
     let mut tx = host.app.store.begin().await.unwrap();
     let data = json!({"n": n});
     let event = NewEvent::new(host.workspace.id, EventType::BatchCompleted, n.to_string(), data);
@@ -25,13 +25,13 @@ async fn published(host: &Host) -> Vec<events::Event> {
 }
 
 /// An open stream of events.
-struct Listener {
+pub(crate) struct Listener {
     chunks: Pin<Box<dyn Stream<Item = Vec<u8>> + Send>>,
     text: String,
 }
 
 impl Listener {
-    async fn open(host: &Host, query: &str, last: Option<&str>) -> Self {
+    pub(crate) async fn open(host: &Host, query: &str, last: Option<&str>) -> Self {
         let mut request = host.client.get(format!("/v1/events{query}"));
         if !host.key().is_empty() {
             request = request.header("x-api-key", host.key());
@@ -61,7 +61,7 @@ impl Listener {
     }
 
     /// The next `count` events: id and document.
-    async fn next(&mut self, count: usize) -> Vec<(String, Value)> {
+    pub(crate) async fn next(&mut self, count: usize) -> Vec<(String, Value)> {
         self.text.clear();
         let mut events = vec![];
         while events.len() < count {
@@ -79,7 +79,7 @@ impl Listener {
     }
 }
 
-fn numbers(events: &[(String, Value)]) -> Vec<i64> {
+pub(crate) fn numbers(events: &[(String, Value)]) -> Vec<i64> {
     events.iter().map(|(_, event)| event["data"]["n"].as_i64().unwrap()).collect()
 }
 

@@ -38,6 +38,9 @@ async fn an_export_holds_every_row_and_no_secret() {
     host.start_batch(2, "monday").await;
     host.work().await;
     let other = host.other_workspace().await;
+    other.seed_demo(2).await;
+    other.start_batch(1, "monday").await;
+    other.work().await;
     other.post("/v1/prompts", json!({"text": "somebody else's?"})).await.expect(201);
 
     let started = host.post("/v1/exports", json!({})).await;
@@ -68,6 +71,11 @@ async fn an_export_holds_every_row_and_no_secret() {
     let everything: String = files.values().cloned().collect();
     assert!(!everything.contains("somebody else's?"));
     assert!(!everything.contains("secret_hash"));
+    let theirs = other.get("/v1/prompts").await.expect(200);
+    let theirs = theirs["data"].as_array().unwrap().iter().filter_map(|row| row["id"].as_str());
+    for id in theirs.map(str::to_owned).chain([other.workspace.id.to_string()]) {
+        assert!(!everything.contains(&id), "a row of another workspace");
+    }
 
     // As CSV, the same rows.
     let started = host.post("/v1/exports", json!({"format": "csv"})).await;

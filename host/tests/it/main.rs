@@ -62,6 +62,7 @@ mod run_cases;
 mod run_writes;
 mod scheduler;
 mod schedules;
+mod secrets;
 mod server;
 mod store;
 mod tenancy;

@@ -1,9 +1,13 @@
 //! The published document: committed, complete, and what the router really does.
 
-use crate::support::Host;
+use crate::support::{
+    Host,
+    process::text,
+    tools::{self, is_there, openapi_tool, prepare, succeed},
+};
 use poem::http::Method;
-use serde_json::Value;
-use std::path::Path;
+use serde_json::{Value, json};
+use std::{fs, process::Command};
 
 fn document() -> Value {
     aiv::api::openapi()
@@ -24,8 +28,7 @@ fn operations(document: &Value) -> Vec<(Method, String, &Value)> {
 
 #[test]
 fn the_committed_document_is_the_one_that_is_served() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("openapi.json");
-    let committed: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+    let committed: Value = serde_json::from_slice(&fs::read(tools::document()).unwrap()).unwrap();
     assert!(committed == document(), "run: cargo run -p aiv -- openapi > host/openapi.json");
 }
 
@@ -130,7 +133,7 @@ async fn no_operation_answers_without_a_key() {
     let document = document();
     for (method, path, _) in operations(&document) {
         let path = path.replace(['{', '}'], "");
-        let answer = nobody.send(method.clone(), &path, Some(serde_json::json!({}))).await;
+        let answer = nobody.send(method.clone(), &path, Some(json!({}))).await;
         assert_eq!(answer.status, 401, "{method} {path}");
         assert_eq!(answer.body["code"], "unauthenticated", "{method} {path}");
         assert!(answer.header("www-authenticate").is_some(), "{method} {path}");
@@ -144,4 +147,32 @@ async fn the_document_is_served_in_both_forms() {
     let yaml = nobody.get("/openapi.yaml").await;
     assert_eq!((yaml.status, yaml.header("content-type")), (200, Some("application/yaml")));
     assert!(yaml.body.as_str().unwrap().contains("\"openapi\": \"3.1.1\""));
+}
+
+/// By the reading of the standard's authors.
+#[test]
+fn the_document_is_valid_to_others() {
+    let Some(mut validator) = openapi_tool("openapi-spec-validator") else { return };
+    succeed(validator.args(["--schema", "3.1"]).arg(tools::document()));
+}
+
+#[test]
+fn a_linter_finds_nothing_in_the_document() {
+    if !is_there("npm", &["--version"]) {
+        eprintln!("skipped: no npm; install Node.js 20 or later to lint the document");
+        return;
+    }
+    let place = prepare("openapi", "package-lock.json", |place| {
+        succeed(Command::new("npm").arg("ci").current_dir(place));
+    });
+    fs::copy(tools::document(), place.join("openapi.json")).unwrap();
+    let mut lint = Command::new(place.join("node_modules/.bin/redocly"));
+    lint.args(["lint", "openapi.json", "--format", "json"]).current_dir(&place);
+    lint.env("REDOCLY_TELEMETRY", "off").env("REDOCLY_SUPPRESS_UPDATE_NOTICE", "true");
+    let output = lint.output().unwrap();
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
+        panic!("{error}: {}", text(&output));
+    });
+    let totals = &found["totals"];
+    assert_eq!((&totals["errors"], &totals["warnings"]), (&json!(0), &json!(0)), "{found:#}");
 }

@@ -131,6 +131,14 @@ async fn a_statement_without_a_where_stays_in_its_workspace() {
         let moved = sqlx::query(AssertSqlSafe(moved)).bind(theirs.0).execute(&mut *tx).await;
         assert!(own == 0 || moved.is_err(), "{table}: rows were given to another workspace");
         drop(tx);
+        let mut tx = pool.begin_with(confine(ours)).await.unwrap();
+        let none = AssertSqlSafe(format!("DELETE FROM {table}"));
+        // Rows that others refer to stay, which is an error of its own.
+        if let Ok(deleted) = sqlx::query(none).execute(&mut *tx).await {
+            let deleted = i64::try_from(deleted.rows_affected()).unwrap();
+            assert!(deleted <= own, "{table}: {deleted} rows are gone, of {own}");
+        }
+        drop(tx);
         assert_eq!(count(theirs).await.1, before, "{table}");
     }
     assert!(seen >= 12, "only {seen} tables had rows to show");

@@ -1,6 +1,11 @@
 //! Nothing of one workspace is there for another, whatever the operation.
 
-use crate::{copilot, findings, support::Host};
+use crate::{
+    copilot,
+    events::{Listener, happen, numbers},
+    findings,
+    support::{Answer, Host},
+};
 use aiv::store::{api_keys::Role, findings::Verdict, members, users};
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -178,4 +183,133 @@ async fn every_list_of_a_new_workspace_is_empty() {
     other.seed_demo(1).await;
     let refused = other.post("/v1/batches", json!({"prompt_ids": [foreign]})).await.expect(422);
     assert_eq!(refused["errors"][0]["pointer"], "/prompt_ids/0");
+}
+
+/// Every operation of the document that `fits`: path and description.
+fn operations(
+    document: &Value,
+    method: &str,
+    fits: impl Fn(&str, &Value) -> bool,
+) -> Vec<(String, Value)> {
+    let paths = document["paths"].as_object().unwrap();
+    let operations = paths.iter().filter_map(|(path, methods)| Some((path, methods.get(method)?)));
+    let fitting = operations.filter(|(path, operation)| fits(path, operation));
+    fitting.map(|(path, operation)| (path.clone(), operation.clone())).collect()
+}
+
+fn takes(operation: &Value, place: &str, name: &str) -> bool {
+    let mut parameters = operation["parameters"].as_array().into_iter().flatten();
+    parameters.any(|parameter| parameter["in"] == place && parameter["name"] == name)
+}
+
+#[tokio::test]
+async fn a_cursor_goes_on_in_its_own_workspace_only() {
+    let host = Host::start().await;
+    objects(&host).await;
+    // What there is one of by now.
+    let named = |name: &str| json!({ "name": name });
+    for (path, body) in [
+        ("prompts", json!({"text": "another one?", "topic": "u"})),
+        ("personas", json!({"name": "q", "context": "I am q."})),
+        ("schedules", json!({"name": "t", "cron": "@daily"})),
+        ("invitations", json!({"email": "bob@acme.com", "role": "viewer"})),
+        ("webhooks", json!({"url": "https://hooks.example.com/2"})),
+        (
+            "connections",
+            json!({"name": "d", "kind": "webhook", "url": "https://hooks.example.com/"}),
+        ),
+        ("mute-windows", json!({"reason": "s", "ends_at": "2026-02-01T00:00:00Z"})),
+        ("topics", named("v")),
+        ("intents", named("w")),
+    ] {
+        host.post(format!("/v1/{path}"), body).await.expect(201);
+    }
+    let other = host.other_workspace().await;
+    other.seed_demo(1).await;
+    let document = aiv::api::openapi();
+    let lists = operations(&document, "get", |path, operation| {
+        !path.contains('{')
+            && !path.starts_with("/v1/admin/")
+            && takes(operation, "query", "cursor")
+    });
+    let mut tried = vec![];
+    for (path, _) in lists {
+        let page = host.get(format!("{path}?limit=1")).await.expect(200);
+        let Some(cursor) = page["next_cursor"].as_str() else { continue };
+        host.get(format!("{path}?limit=1&cursor={cursor}")).await.expect(200);
+        let refused = other.get(format!("{path}?limit=1&cursor={cursor}")).await;
+        assert_eq!((refused.status, &refused.body["code"]), (400, &json!("malformed")), "{path}");
+        tried.push(path);
+    }
+    assert!(tried.len() >= 15, "only {tried:?} have a second page");
+}
+
+#[tokio::test]
+async fn an_idempotency_key_is_a_name_of_its_workspace_only() {
+    let host = Host::start().await;
+    let other = host.other_workspace().await;
+    for host in [&host, &other] {
+        host.seed_demo(1).await;
+    }
+    let document = aiv::api::openapi();
+    let creating = operations(&document, "post", |path, operation| {
+        !path.contains('{')
+            && !path.starts_with("/v1/admin/")
+            && takes(operation, "header", "Idempotency-Key")
+    });
+    let mut tried = vec![];
+    for (path, operation) in creating {
+        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+        let Some(name) = body["$ref"].as_str().and_then(|name| name.rsplit('/').next()) else {
+            continue;
+        };
+        let mut body = document["components"]["schemas"][name]["examples"][0].clone();
+        if path == "/v1/batches" {
+            body = json!({"engines": ["perplexity"]});
+        }
+        let ours = once(&host, &path, &body).await;
+        if ours.status >= 300 {
+            continue;
+        }
+        // Had they one record, this would be a repetition.
+        let theirs = once(&other, &path, &body).await;
+        assert_eq!(theirs.status, ours.status, "{path}: {:#}", theirs.body);
+        assert_eq!(theirs.header("idempotency-replayed"), None, "{path}");
+        assert_ne!(theirs.header("location"), ours.header("location"), "{path}");
+        let again = once(&host, &path, &body).await;
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{path}");
+        assert_eq!(again.header("location"), ours.header("location"), "{path}");
+        tried.push(path);
+    }
+    assert!(tried.len() >= 10, "only {tried:?} could be tried");
+}
+
+async fn once(host: &Host, path: &str, body: &Value) -> Answer {
+    let request = host.client.post(path).header("x-api-key", host.key());
+    Answer::of(request.header("idempotency-key", "the-same").body_json(body).send().await).await
+}
+
+#[tokio::test]
+async fn a_stream_tells_of_its_own_workspace_only() {
+    let host = Host::start().await;
+    let other = host.other_workspace().await;
+    let ticket = other.post("/v1/stream-tickets", json!({})).await.expect(200);
+    let ticket = format!("?ticket={}", ticket["ticket"].as_str().unwrap());
+    let mut by_key = Listener::open(&other, "", None).await;
+    let mut by_ticket = Listener::open(&other.anonymous(), &ticket, None).await;
+    let mut ours = Listener::open(&host, "", None).await;
+    for number in 1..=20 {
+        happen(if number % 2 == 0 { &other } else { &host }, number).await;
+    }
+    host.publish().await;
+    let even: Vec<i64> = (1..=10).map(|n| 2 * n).collect();
+    assert_eq!(numbers(&by_key.next(10).await), even);
+    assert_eq!(numbers(&by_ticket.next(10).await), even);
+    let told = ours.next(10).await;
+    assert_eq!(numbers(&told), (1..=10).map(|n| 2 * n - 1).collect::<Vec<_>>());
+    // A place in another's stream is no place in this one.
+    for (id, _) in told {
+        let refused = other.get(format!("/v1/events?last_event_id={id}")).await;
+        assert_eq!((refused.status, &refused.body["code"]), (400, &json!("malformed")));
+    }
 }

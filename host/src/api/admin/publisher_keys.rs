@@ -1,6 +1,6 @@
 use super::{Body, Caller, Deleted, Operator, Problem, Tag, types::Timestamp};
 use crate::{
-    Result,
+    Error, Result,
     providers::signature,
     store::{
         audit_logs,
@@ -66,7 +66,7 @@ impl Api {
     ) -> Result<Json<PublisherKey>, Problem> {
         let (actor, now) = (caller.operator(), self.0.app.clock.now());
         let row = Row {
-            public_key: signature::public_key(&public_key.0)?,
+            public_key: read(&public_key.0)?,
             name: new.0.name,
             added_by: actor.name.clone(),
             created_at: now,
@@ -96,7 +96,7 @@ impl Api {
         public_key: Path<String>,
     ) -> Result<Deleted, Problem> {
         let (actor, now) = (caller.operator(), self.0.app.clock.now());
-        let key = signature::public_key(&public_key.0)?;
+        let key = read(&public_key.0)?;
         let mut tx = self.0.app.store.begin().await?;
         publisher_keys::revoke(&mut tx, &key, now).await?;
         let what = json!({});
@@ -104,6 +104,11 @@ impl Api {
         tx.commit().await?;
         Ok(Deleted::Gone)
     }
+}
+
+/// A key that stands in the path.
+fn read(text: &str) -> Result<Vec<u8>> {
+    signature::public_key(text).map_err(|error| Error::Malformed(error.to_string()))
 }
 
 impl From<Row> for PublisherKey {

@@ -18,10 +18,11 @@ use std::{
 };
 
 mod examples;
+mod limits;
 mod upgrade;
 mod yaml;
 
-pub(super) use self::yaml::to_yaml;
+pub(super) use self::{limits::detail_of, yaml::to_yaml};
 
 static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
     let service = OpenApiService::new(
@@ -118,5 +119,17 @@ impl<T: OpenApi> OpenApi for Described<T> {
             HashMap<poem::http::Method, poem::endpoint::BoxEndpoint<'static>>,
         >,
     ) {
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_schema_can_be_checked_against() {
+        let schemas = document()["components"]["schemas"].as_object().unwrap();
+        let missing: Vec<_> = schemas.keys().filter(|name| validator(name).is_none()).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }

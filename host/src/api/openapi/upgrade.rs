@@ -1,6 +1,6 @@
 //! From what poem-openapi emits (3.0, with flaws) to a sound OpenAPI 3.1 document.
 
-use super::examples;
+use super::{examples, limits};
 use crate::api::access;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -23,14 +23,16 @@ const PROBLEMS: [(&str, &str, &str); 13] = [
 ];
 
 /// Operations on what may not exist, although no path names it.
-const NAMELESS: [&str; 3] = ["find_deletion_request", "cancel_deletion_request", "preview_brand"];
+const NAMELESS: [&str; 4] =
+    ["accept_invitation", "cancel_deletion_request", "find_deletion_request", "preview_brand"];
 
 pub(super) fn upgrade(mut document: Value) -> Value {
     document["openapi"] = "3.1.1".into();
     modernise(&mut document);
     responses(&mut document);
     operations(&mut document);
-    strict_bodies(&mut document);
+    let bodies = strict_bodies(&mut document);
+    limits::add(&mut document, &bodies);
     examples::add(&mut document);
     document
 }
@@ -191,7 +193,7 @@ fn operations(document: &mut Value) {
         if has("query", Some("brand")) || NAMELESS.contains(&id.as_str()) {
             possible.push("404");
         }
-        if method == "delete" || id == "download_export" {
+        if method == "delete" || id.starts_with("download_") {
             possible.push("409");
         }
         if matches!(method.as_str(), "post" | "put" | "patch") {
@@ -238,8 +240,9 @@ fn describe_successes(operation: &mut Value) {
     }
 }
 
-/// A request body with a field that nobody reads is a mistake worth telling.
-fn strict_bodies(document: &mut Value) {
+/// A request body with a field that nobody reads is a mistake worth telling. Gives back the names
+/// of the schemas that request bodies are made of.
+fn strict_bodies(document: &mut Value) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     let bodies: Vec<Value> = document["paths"]
         .as_object()
@@ -252,12 +255,13 @@ fn strict_bodies(document: &mut Value) {
     for body in &bodies {
         references(document, body, &mut names);
     }
-    for name in names {
+    for name in &names {
         let schema = &mut document["components"]["schemas"][name];
         if schema["type"] == "object" && schema.get("properties").is_some() {
             schema["additionalProperties"] = Value::Bool(false);
         }
     }
+    names
 }
 
 /// The names of all schemas that `value` leads to.

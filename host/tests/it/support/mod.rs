@@ -36,11 +36,13 @@ use std::{
 use tempfile::TempDir;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub(crate) mod addresses;
 pub(crate) mod guest;
 pub(crate) mod idp;
 pub(crate) mod process;
 pub(crate) mod server;
 pub(crate) mod sink;
+pub(crate) mod tools;
 pub(crate) mod vendor;
 
 /// One runtime for all tests: components are compiled once and loaded once.

@@ -52,6 +52,16 @@ impl Server {
 
     /// As [`Server::start`], with more settings.
     pub(crate) async fn start_with(folder: &Path, database: &str, more: &[(&str, &str)]) -> Self {
+        Self::start_logged(folder, database, more, Stdio::null()).await
+    }
+
+    /// As [`Server::start_with`], with its log in `log`.
+    pub(crate) async fn start_logged(
+        folder: &Path,
+        database: &str,
+        more: &[(&str, &str)],
+        log: impl Into<Stdio>,
+    ) -> Self {
         let port = free_port();
         let child = aiv(folder)
             .arg("serve")
@@ -64,7 +74,7 @@ impl Server {
             .env("RUST_LOG", "warn")
             .envs(more.iter().copied())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(log)
             .spawn()
             .unwrap();
         let server = Self { child, base: format!("http://127.0.0.1:{port}") };

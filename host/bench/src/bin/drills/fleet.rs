@@ -127,7 +127,7 @@ impl Fleet {
     }
 }
 
-fn program(arguments: &Arguments) -> anyhow::Result<PathBuf> {
+pub(crate) fn program(arguments: &Arguments) -> anyhow::Result<PathBuf> {
     if let Some(program) = &arguments.aiv {
         return Ok(program.clone());
     }
