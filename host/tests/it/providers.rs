@@ -1,7 +1,7 @@
 //! Components on their way in, into service and out of it, as operators see it.
 
 use crate::support::{
-    Host,
+    Answer, Host,
     guest::{adjustable, guest},
     vendor::Vendor,
 };
@@ -127,8 +127,11 @@ async fn what_is_no_provider_is_refused_with_a_reason() {
     refused(ADJUSTABLE, guest("bad_manifest"), 422, "key").await;
     refused(ADJUSTABLE, guest("wrong_shape"), 422, "refused").await;
     refused(ADJUSTABLE, vec![0; 33 << 20], 413, "bytes").await;
-    let json = host.put(ADJUSTABLE, json!({})).await.expect(415);
-    assert!(json["detail"].as_str().unwrap().contains("application/wasm"));
+    host.put(ADJUSTABLE, json!({})).await.expect(422);
+    let request = host.client.put(ADJUSTABLE).content_type("text/plain").body("component");
+    let request = request.header("authorization", format!("Bearer {}", host.key()));
+    let text = Answer::of(request.send().await).await.expect(415);
+    assert!(text["detail"].as_str().unwrap().contains("application/wasm"));
     host.get(ADJUSTABLE).await.expect(404);
     assert!(actions(&host).await.is_empty());
 }

@@ -31,7 +31,7 @@ const MOCK_KEY: &str = "a mock needs no credential";
 const CANARY: &str = "pplx-canary/+secret=42";
 
 /// Answers with what it was sent, and with all that says who asked.
-fn echo(request: Request) -> Response {
+fn echo(request: &Request) -> Response {
     let key = request.header("authorization").unwrap_or_default().to_owned();
     Response::builder()
         .content_type("application/json")
@@ -55,7 +55,7 @@ fn write(found: &Value, folder: &Path) {
 
 #[tokio::test]
 async fn a_failed_run_becomes_a_case_that_fails_in_the_same_way() {
-    let vendor = Vendor::start(make_sync(echo));
+    let vendor = Vendor::start(make_sync(|request| echo(&request)));
     let host = Host::start_mocked(vendor.url()).await.operator().await;
     host.put("/v1/engines/perplexity", json!({"country": "DK"})).await.expect(200);
     host.post("/v1/prompts", json!({"text": "Which lock is safe?"})).await.expect(201);

@@ -1,6 +1,7 @@
 //! From a project to its component.
 //!
-//! **Invariant:** a component is known by its digest: where it was built is no part of it.
+//! **Invariant:** a component is known by its digest: where it was built is no part of what is
+//! compiled. (JavaScript's tool takes a snapshot of a running engine, which is never the same twice.)
 
 use super::{
     super::print,
