@@ -1,7 +1,7 @@
 use super::{
     Accepted, Begun, Body, Caller, Once, Paging, Problem, Tag, page,
     types::Timestamp,
-    window::{Days, Period, window_of_body},
+    window::{Days, Period, in_body, window},
 };
 use crate::{
     App, Error,
@@ -122,7 +122,7 @@ impl Api {
             Begun::Again(record) => return Ok(Accepted::again(record)),
         };
         let workspace = workspaces::find(&mut tx, caller.workspace).await?;
-        let window = window_of_body(&workspace, now, period, from, to)?;
+        let window = in_body(window(&workspace, now, period, from, to))?;
         let new = NewAnalysis {
             from_day: window.from,
             to_day: window.to,

@@ -2,7 +2,7 @@ use super::{
     Accepted, Begun, Body, Caller, Deleted, Once, Paging, Problem, Tag, page,
     rules::Rules,
     types::Timestamp,
-    window::{Days, window_of_body},
+    window::{Days, in_body, window},
 };
 use crate::{
     App, Error, Result,
@@ -123,7 +123,7 @@ impl Api {
                 Window::last(30, today.pred_opt().unwrap_or(today))
             }
             (None, Some(to)) => Window::last(30, to),
-            (from, to) => window_of_body(&workspace, now, None, from, to)?,
+            (from, to) => in_body(window(&workspace, now, None, from, to))?,
         };
         let request = ReportRequest { title: title.trim().into(), window, schedule: None };
         let row = start_report(app, &mut tx, caller.workspace, request, &caller.label()).await?;

@@ -60,16 +60,9 @@ pub(super) fn window(
     Ok(window)
 }
 
-/// The same for the fields of a request body.
-pub(super) fn window_of_body(
-    workspace: &Workspace,
-    now: DateTime<Utc>,
-    period: Option<Period>,
-    from: Option<NaiveDate>,
-    to: Option<NaiveDate>,
-) -> Result<Window> {
-    window(workspace, now, period, from, to)
-        .map_err(|error| Error::invalid("/from", error.to_string()))
+/// Tells what is wrong with a window in the way of a request body.
+pub(super) fn in_body(window: Result<Window>) -> Result<Window> {
+    window.map_err(|error| Error::invalid("/from", error.to_string()))
 }
 
 impl From<Window> for Days {

@@ -212,13 +212,12 @@ async fn secrets_of_workspaces(spy: &mut Spy) {
         (Method::POST, "/v1/invitations/accept", "token"),
     ] {
         let long = spy.secret().repeat(200);
-        let name = spy.secret();
         for wrong in [
             json!({ field: [spy.secret()] }),
             json!({ field: { spy.secret(): 1 } }),
             json!({ field: long }),
             json!({ field: spy.secret(), "kind": spy.secret(), "url": spy.secret() }),
-            json!({ field: spy.secret(), name: 1 }),
+            json!({ field: spy.secret(), "more": spy.secret() }),
             json!([spy.secret()]),
         ] {
             let (status, answer) = spy.send(spy.call(method.clone(), path, &wrong)).await;

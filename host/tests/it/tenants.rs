@@ -286,7 +286,7 @@ async fn an_idempotency_key_is_a_name_of_its_workspace_only() {
 
 async fn once(host: &Host, path: &str, body: &Value) -> Answer {
     let request = host.client.post(path).header("x-api-key", host.key());
-    Answer::of(request.header("idempotency-key", "the-same").body_json(body).send().await).await
+    Answer::of(request.header("idempotency-key", path).body_json(body).send().await).await
 }
 
 #[tokio::test]

@@ -24,7 +24,8 @@ WINDOW = 366
 BEYOND_SCHEMAS = [
     # It names what is not there, or is not in service.
     r"no [a-z ]+ (has|is called|with|matches)\b",
-    r"^/(surface|model|name|language): (must be one of|there are templates in)",
+    r"^/(surface|model|name|language): (must be one of|there are templates in|surface )",
+    r"^/engines: the workspace has no",
     # It was asked something else before.
     r"^this idempotency key came with another request body before",
     # Time goes on.
@@ -32,6 +33,7 @@ BEYOND_SCHEMAS = [
     # Fields that go together, or do not.
     r"give either|needs a `from`|lies after `to`|366 days at most",
     r"^: name either a subject|^/condition/|^/report: ",
+    r"is not among `(credentials|hosts)`",
     r"^/facts/\d+/(value: is not of the type|name: stands in the list twice)",
     # What the world decides: addresses, domains, zones, countries, calendars.
     r"^/(facts/\d+/source_)?url: ",
@@ -45,6 +47,8 @@ BEYOND_SCHEMAS = [
     r"must have 3 characters between|^/value: must have visible characters and none of control",
     # Values of any form hold texts too.
     r"must not hold U\+0000",
+    # A table in CSV is any text to the document.
+    r"^/prompts(: value has less|/\d+)",
     # The component says what its configuration may be, and what it is itself.
     r"^/config|the component was refused",
 ]

@@ -57,6 +57,9 @@ const NAMED: [(&str, Look); 7] = [
     ),
 ];
 
+/// Fields whose names parameters have that filter by them.
+const FILTERS: [&str; 2] = ["language", "country"];
+
 const DIGEST: Look =
     Look { pattern: "^[0-9A-Fa-f]{64}$", detail: "a digest is 64 hexadecimal digits" };
 
@@ -93,9 +96,11 @@ pub(super) fn add(document: &mut Value, bodies: &BTreeSet<String>) {
     let operations = paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut);
     let parameters = operations.filter_map(|o| o.get_mut("parameters")?.as_array_mut());
     for parameter in parameters.flatten() {
+        let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+        // A filter may name what cannot be: nothing fits it.
+        let looks = if FILTERS.contains(&name.as_str()) { "" } else { name.as_str() };
         if parameter["in"] != "header" {
-            let name = parameter["name"].as_str().unwrap_or_default().to_owned();
-            limit(&name, &mut parameter["schema"]);
+            limit(looks, &mut parameter["schema"]);
         }
     }
 }

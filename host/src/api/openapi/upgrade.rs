@@ -199,7 +199,7 @@ fn operations(document: &mut Value) {
         if matches!(method.as_str(), "post" | "put" | "patch") {
             possible.extend(["409", "413", "415", "422"]);
         }
-        if id == "create_batch" {
+        if ["create_batch", "test_engine"].contains(&id.as_str()) {
             possible.push("402");
         }
         if has("header", Some("If-None-Match")) {

@@ -43,10 +43,12 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) -> anyhow::R
     ));
     let tools = servers::output(&mut Command::new(".ci/openapi-tools")).await?;
     let folder = arguments.folder.join("schemathesis");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).context("empty the folder of the drill")?;
+    // Compiled components are kept from run to run, databases are not.
+    let data = folder.join("data");
+    if data.exists() {
+        fs::remove_dir_all(&data).context("remove the databases of the last drill")?;
     }
-    fs::create_dir_all(&folder).context("make the folder of the drill")?;
+    fs::create_dir_all(&data).context("make the folder of the drill")?;
     let vendors = Mock::start().await?;
     let postgres = match arguments.database {
         Database::Postgres => Some(Postgres::start(&["fsync=off"]).await?),
@@ -56,7 +58,7 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) -> anyhow::R
         let database_url = match &postgres {
             Some(postgres) => postgres.create(&format!("drill_{kind}")).await?,
             None => {
-                let file = std::path::absolute(folder.join(format!("{kind}.db")))?;
+                let file = std::path::absolute(data.join(format!("{kind}.db")))?;
                 format!("sqlite:{}", file.display())
             }
         };
