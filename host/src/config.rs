@@ -138,8 +138,8 @@ pub struct Auth {
 
     /// Keys that seal the credentials and secrets of workspaces: `<id>:<32 bytes in base64>`,
     /// separated by commas. The first one seals, all of them open; `aiv key rotate` seals anew
-    /// with the first. Without one, workspaces cannot store credentials; what signs webhooks is
-    /// sealed with `master.key` beside the database on SQLite, and refused on Postgres.
+    /// with the first. Without one, SQLite makes `master.key` beside the database; on Postgres
+    /// workspaces can store no credentials and have no webhooks.
     #[config(env = "AIV_MASTER_KEYS")]
     pub master_keys: Option<SecretString>,
 

@@ -24,6 +24,7 @@ mod plugin;
 mod provider;
 mod queue;
 mod report;
+mod rotate;
 mod serve;
 mod token;
 mod worker;
