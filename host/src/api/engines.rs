@@ -22,6 +22,7 @@ use poem_openapi::{
 };
 use serde_json::json;
 use std::sync::Arc;
+use url::Url;
 
 /// How a workspace uses a provider.
 #[derive(Object)]
@@ -249,6 +250,7 @@ impl NewEngine {
             rules.country("/country", country);
         }
         check_config(&route, &config.0, &mut rules)?;
+        check_host(&route, &config.0, &mut rules);
         let surface = chosen.map(|chosen| chosen.id.clone()).unwrap_or_default();
         rules.check()?;
         Ok(engines::NewEngine {
@@ -302,6 +304,21 @@ fn check_config(route: &Route, config: &serde_json::Value, rules: &mut Rules) ->
         rules.require(false, format!("/config{}", violation.pointer), &violation.detail);
     }
     Ok(())
+}
+
+/// The address that a setting names must be one that the operator granted.
+fn check_host(route: &Route, config: &serde_json::Value, rules: &mut Rules) {
+    let Route { manifest, grant, .. } = route;
+    let Some(setting) = manifest.host_setting() else { return };
+    let Some(address) = config[setting].as_str() else { return };
+    let reached = Url::parse(address).is_ok_and(|url| grant.reaches(manifest, &url));
+    let detail = format!(
+        "leads to a server that is not granted; granted are {}. An operator grants others as \
+         `origins`: PUT /v1/admin/providers/{}/grant",
+        grant.reachable(manifest).join(", "),
+        route.key()
+    );
+    rules.require(reached, format!("/config/{setting}"), &detail);
 }
 
 impl Device {

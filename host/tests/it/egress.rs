@@ -296,6 +296,7 @@ async fn no_nasty_address_is_connected_to() {
             body: None,
             timeout: Duration::from_secs(1),
             max_response_bytes: 1_000,
+            named: false,
             call: CONTEXT,
         };
         let answer = egress.send(outgoing).await;

@@ -23,6 +23,15 @@ pub struct Manifest {
     pub extra: Extra,
 }
 
+impl Manifest {
+    /// The setting, if there is one, whose address may lead to hosts that only the operator knows:
+    /// the extra `host-setting`.
+    pub fn host_setting(&self) -> Option<&str> {
+        let named = self.extra.iter().find(|(key, _)| key == "host-setting");
+        named.map(|(_, value)| value.trim_matches('"'))
+    }
+}
+
 /// A credential the plugin needs; it never sees the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialRequest {
