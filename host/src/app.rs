@@ -95,21 +95,11 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         .await
         .context("cannot open the database: check DATABASE_URL")?;
     let status = store.migration_status().await.context("cannot read the schema's version")?;
-    if status.applied > status.known {
-        anyhow::bail!(
-            "the database is at version {} and this binary knows {}: run a newer one",
-            status.applied,
-            status.known
-        );
-    }
+    anyhow::ensure!(status.can_migrate(), "{}", status.advice());
     if !status.is_current() {
         let embedded = matches!(store, Store::Sqlite { .. });
         if !config.database.auto_migrate.unwrap_or(embedded) {
-            anyhow::bail!(
-                "the database is at version {} of {}: run `aiv migrate`, or set AUTO_MIGRATE=true",
-                status.applied,
-                status.known
-            );
+            anyhow::bail!("{}, or set AUTO_MIGRATE=true", status.advice());
         }
         store.migrate().await.context("cannot bring the schema up to date")?;
     }

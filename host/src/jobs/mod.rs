@@ -26,13 +26,13 @@ mod call_log;
 mod daily_aggregations;
 mod delete_workspace;
 pub mod deliver_webhook;
-mod export_sweep;
 mod export_workspace;
 mod gather;
 pub mod operate;
 mod permits;
 mod publisher;
 mod reanalyse;
+pub mod retention;
 mod run_batch;
 mod run_prompt;
 mod run_reader;
@@ -103,7 +103,7 @@ impl Context {
         let run_reader = RunReader::start(app.store.clone(), tasks);
         let run_writer = RunWriter::start(&app.store, &app.clock, &budget_policy(&app), tasks);
         let sweepers =
-            [budget_sweep::start(app.clone(), tasks), export_sweep::start(app.clone(), tasks)];
+            [budget_sweep::start(app.clone(), tasks), retention::start(app.clone(), tasks)];
         let publisher = Publisher::start(app.clone(), tasks);
         let (call_log, kept) = CallLog::start(app.clone(), tasks);
         Context {

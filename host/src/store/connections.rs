@@ -143,9 +143,8 @@ pub async fn of_all(
 
 /// Replaces what seals the secret of a connection; `false` when it was changed meanwhile.
 pub async fn reseal(conn: &mut Conn, before: &Connection, secret: &[u8]) -> Result<bool> {
-    let changed =
-        on_db!(conn, |c| {
-            query(
+    let changed = on_db!(conn, |c| {
+        query(
         "UPDATE connections SET secret = $3 WHERE workspace_id = $1 AND id = $2 AND secret = $4",
     )
     .bind(before.workspace_id)
@@ -155,7 +154,7 @@ pub async fn reseal(conn: &mut Conn, before: &Connection, secret: &[u8]) -> Resu
     .execute(c)
     .await
     .map(|done| done.rows_affected())
-        })?;
+    })?;
     Ok(changed > 0)
 }
 
