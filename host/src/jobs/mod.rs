@@ -18,6 +18,7 @@ use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 pub mod schedules;
 
+mod alert_rules;
 mod analysis;
 mod archive;
 mod budget_sweep;
