@@ -53,6 +53,7 @@ pub mod derived;
 pub mod diagnostics;
 pub mod dispatches;
 pub mod engines;
+pub mod erasures;
 pub mod events;
 pub mod export_rows;
 pub mod exports;
@@ -459,5 +460,46 @@ impl std::ops::Deref for Tx {
 impl std::ops::DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
         &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_compared_one_by_one() {
+        let all: Vec<_> = SQLITE
+            .iter()
+            .map(|known| AppliedMigration {
+                version: known.version,
+                checksum: known.checksum.to_vec(),
+                success: true,
+            })
+            .collect();
+        let status = |applied: &[AppliedMigration]| MigrationStatus::of(applied, &SQLITE);
+        assert!(status(&all).is_current());
+        let empty = status(&[]);
+        assert_eq!((empty.applied, empty.missing.len()), (0, all.len()));
+        assert!(empty.can_migrate() && !empty.is_current());
+
+        // One that came later than the newest: a branch that was merged.
+        let mut gap = all.clone();
+        let lost = gap.remove(3);
+        let gap = status(&gap);
+        assert_eq!((gap.applied, &gap.missing), (gap.known, &vec![lost.version]));
+        assert!(!gap.is_current() && gap.advice().contains("aiv migrate"), "{}", gap.advice());
+
+        let mut newer = all.clone();
+        newer.push(AppliedMigration { version: 9999, ..lost });
+        let newer = status(&newer);
+        assert!(!newer.can_migrate() && newer.advice().contains("9999"), "{}", newer.advice());
+
+        let mut altered = all;
+        altered[5].checksum[0] ^= 1;
+        altered[7].success = false;
+        let altered = status(&altered);
+        assert_eq!(altered.altered.len(), 2);
+        assert!(!altered.can_migrate() && altered.advice().contains("restore a backup"));
     }
 }

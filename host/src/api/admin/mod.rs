@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 mod config;
+mod erasures;
 mod figures;
 mod jobs;
 mod lanes;
@@ -32,6 +33,7 @@ pub(super) type Apis = (
     jobs::Api,
     workers::Api,
     revocations::Api,
+    erasures::Api,
     config::Api,
     providers::Api,
     publisher_keys::Api,
@@ -51,6 +53,7 @@ pub(super) fn apis(
         jobs::Api(operator()),
         workers::Api(operator()),
         revocations::Api { operator: operator(), caches: Arc::clone(caches) },
+        erasures::Api { operator: operator(), caches: Arc::clone(caches) },
         config::Api { operator: operator(), settings: Arc::clone(settings) },
         providers::Api(operator()),
         publisher_keys::Api(operator()),
