@@ -62,17 +62,15 @@ pub(super) async fn evaluate(app: &App, workspace: WorkspaceId, day: NaiveDate) 
     for rule in rules {
         let Condition::Metric { engine, days, .. } = &rule.condition.0 else { continue };
         let key = (engine.clone(), *days);
-        let windows = match loaded.remove(&key) {
-            Some(windows) => windows,
-            None => {
-                let window = Window::last(u64::try_from(*days).unwrap_or(1), day);
-                let scope = Scope { engine: engine.clone(), ..Scope::default() };
-                let now = metrics::load(&mut conn, &workspace, window, &scope).await?;
-                let before =
-                    metrics::load(&mut conn, &workspace, window.previous(), &scope).await?;
-                let (overview, overview_before) = (now.overview(), before.overview());
-                Windows { now, before, overview, overview_before }
-            }
+        let windows = if let Some(windows) = loaded.remove(&key) {
+            windows
+        } else {
+            let window = Window::last(u64::try_from(*days).unwrap_or(1), day);
+            let scope = Scope { engine: engine.clone(), ..Scope::default() };
+            let now = metrics::load(&mut conn, &workspace, window, &scope).await?;
+            let before = metrics::load(&mut conn, &workspace, window.previous(), &scope).await?;
+            let (overview, overview_before) = (now.overview(), before.overview());
+            Windows { now, before, overview, overview_before }
         };
         verdicts.extend(windows.judge(rule));
         loaded.insert(key, windows);
@@ -81,7 +79,6 @@ pub(super) async fn evaluate(app: &App, workspace: WorkspaceId, day: NaiveDate) 
     if verdicts.is_empty() {
         return Ok(());
     }
-    let mut verdicts = verdicts;
     keep_discoveries(&mut verdicts);
     let mut tx = app.store.begin().await?;
     for Verdict { rule, holds, evidence, .. } in verdicts {
@@ -207,15 +204,9 @@ fn number(overview: &Overview, rule: &AlertRule) -> Number {
             let (value, n_eff) = (score.value, score.parts.n_eff);
             return Number { value, low: value, high: value, n_eff };
         }
-        Metric::MentionRate
-        | Metric::ShareOfVoice
-        | Metric::FirstMentionRate
-        | Metric::MeanReciprocalRank
-        | Metric::AveragePosition
-        | Metric::CitationRate
-        | Metric::NetSentiment => {
+        of_brand => {
             let found = overview.brands.iter().find(|found| Some(found.brand) == brand);
-            found.map(|brand| match metric {
+            found.map(|brand| match of_brand {
                 Metric::ShareOfVoice => &brand.share_of_voice,
                 Metric::FirstMentionRate => &brand.first_mention_rate,
                 Metric::MeanReciprocalRank => &brand.mean_reciprocal_rank,
