@@ -85,11 +85,15 @@ fn declared(engine: &str) -> BTreeMap<String, BTreeSet<String>> {
                 {
                     let columns = tables.entry(table.to_owned()).or_default();
                     let column = column.trim_end_matches(';').to_owned();
-                    assert!(match verb {
-                        "ADD" => columns.insert(column),
-                        "DROP" => columns.remove(&column),
-                        _ => false,
-                    });
+                    match verb {
+                        "ADD" => {
+                            columns.insert(column);
+                        }
+                        "DROP" => {
+                            columns.remove(&column);
+                        }
+                        _ => {}
+                    }
                 }
             } else if line.starts_with(')') {
                 table = None;
