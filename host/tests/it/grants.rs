@@ -4,6 +4,7 @@ use crate::{driver::skipped, support::Host};
 use poem::{Route, Server, handler, listener::TcpAcceptor, post, web::Json};
 use serde_json::{Value, json};
 use std::{fs, path::Path};
+use tokio::task::JoinSet;
 
 const PROVIDER: &str = "/v1/admin/providers/compatible";
 
@@ -18,15 +19,16 @@ fn chat() -> Json<Value> {
     }))
 }
 
-/// A model at home: plain http, on this machine. Its origin.
-async fn at_home() -> String {
+/// A model at home: plain http, on this machine. Its origin, and the task that ends with the test.
+fn at_home() -> (String, JoinSet<std::io::Result<()>>) {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let origin = format!("http://{}", listener.local_addr().unwrap());
     let acceptor = TcpAcceptor::from_std(listener).unwrap();
     let app = Route::new().at("/v1/chat/completions", post(chat));
-    tokio::spawn(Server::new_with_acceptor(acceptor).run(app));
-    origin
+    let mut server = JoinSet::new();
+    server.spawn(Server::new_with_acceptor(acceptor).run(app));
+    (origin, server)
 }
 
 /// A host that asks real servers, with the provider for gateways in service.
@@ -65,7 +67,7 @@ fn engine(base_url: &str) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_model_at_home_is_asked_when_it_is_granted_and_not_before() {
     let Some(host) = with_gateways().await else { return };
-    let origin = at_home().await;
+    let (origin, _server) = at_home();
     let base_url = format!("{origin}/v1");
     let refused = host.put("/v1/engines/compatible", engine(&base_url)).await.expect(422);
     let violation = &refused["errors"][0];

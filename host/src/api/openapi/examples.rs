@@ -23,6 +23,7 @@ fn all() -> Vec<(&'static str, Value)> {
         ("NewInvitation", json!({"email": "ada@acme.com", "role": "member", "expires_in_days": 7})),
         ("Acceptance", json!({"token": "avi_0000000000000000000000000000"})),
         ("NewRevocation", json!({"subject": "ada@acme.com"})),
+        ("NewErasure", json!({"subject": "ada", "reason": "asked for on 3 March"})),
         (
             "NewBrand",
             json!({

@@ -8,7 +8,7 @@ use super::{
 };
 use aiv_bench::{host::text, http::Api};
 use anyhow::{Context, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::{
     task::JoinSet,
