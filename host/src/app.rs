@@ -6,7 +6,6 @@ use crate::{
     providers::{CredentialStore, Providers, Registry, egress::Egress},
     queue::Queue,
     redis::{RateLimits, Redis},
-    sealing::Sealer,
     store::Store,
     vault::Vault,
 };
@@ -28,8 +27,8 @@ pub struct App {
     pub registry: Registry,
     pub runtime: Arc<Runtime>,
     pub redis: Option<Redis>,
-    /// Keeps secrets of workspaces.
-    pub sealer: Sealer,
+    /// Seals secrets of workspaces.
+    pub vault: Vault,
     /// The way to addresses that workspaces name.
     pub egress: Egress,
     /// How often callers of the API may call.
@@ -49,9 +48,9 @@ impl App {
         let config = Arc::new(config);
         // A weak secret ends the start before anything is opened.
         let tokens = Tokens::new(&config.auth, &clock)?;
-        let vault = Vault::new(&config.auth)?;
+        let vault = Vault::open(&config.auth, &config.database)?;
         let store = open_store(&config).await?;
-        let credentials = CredentialStore::new(store.clone(), vault);
+        let credentials = CredentialStore::new(store.clone(), vault.clone());
         let providers = Providers::new(Arc::clone(&config), clock.clone())?;
         let registry = Registry::new(
             store.clone(),
@@ -69,7 +68,6 @@ impl App {
         let redis = config.redis.url.as_ref().map(Redis::open).transpose().context("REDIS_URL")?;
         let request_rates = RateLimits::new(redis.clone());
         let events = EventFeed::new(store.clone());
-        let sealer = Sealer::open(&config)?;
         let egress = Egress::guarded()?;
         Ok(App {
             config,
@@ -81,7 +79,7 @@ impl App {
             registry,
             runtime,
             redis,
-            sealer,
+            vault,
             egress,
             request_rates,
             tokens,
@@ -97,21 +95,11 @@ pub async fn open_store(config: &Config) -> anyhow::Result<Store> {
         .await
         .context("cannot open the database: check DATABASE_URL")?;
     let status = store.migration_status().await.context("cannot read the schema's version")?;
-    if status.applied > status.known {
-        anyhow::bail!(
-            "the database is at version {} and this binary knows {}: run a newer one",
-            status.applied,
-            status.known
-        );
-    }
+    anyhow::ensure!(status.can_migrate(), "{}", status.advice());
     if !status.is_current() {
         let embedded = matches!(store, Store::Sqlite { .. });
         if !config.database.auto_migrate.unwrap_or(embedded) {
-            anyhow::bail!(
-                "the database is at version {} of {}: run `aiv migrate`, or set AUTO_MIGRATE=true",
-                status.applied,
-                status.known
-            );
+            anyhow::bail!("{}, or set AUTO_MIGRATE=true", status.advice());
         }
         store.migrate().await.context("cannot bring the schema up to date")?;
     }

@@ -138,8 +138,8 @@ pub struct Auth {
 
     /// Keys that seal the credentials and secrets of workspaces: `<id>:<32 bytes in base64>`,
     /// separated by commas. The first one seals, all of them open; `aiv key rotate` seals anew
-    /// with the first. Without one, workspaces cannot store credentials; what signs webhooks is
-    /// sealed with `master.key` beside the database on SQLite, and refused on Postgres.
+    /// with the first. Without one, SQLite makes `master.key` beside the database; on Postgres
+    /// workspaces can store no credentials and have no webhooks.
     #[config(env = "AIV_MASTER_KEYS")]
     pub master_keys: Option<SecretString>,
 
@@ -228,6 +228,10 @@ pub struct Workers {
     #[config(env = "WORKER_LEASE_SECONDS", default = 30)]
     pub lease_seconds: std::num::NonZeroU16,
 
+    /// Days that it is remembered what became of each slot of a schedule.
+    #[config(env = "SCHEDULE_FIRES_DAYS", default = 90)]
+    pub schedule_fires_days: std::num::NonZeroU16,
+
     /// How long a stopping process waits for the runs in flight before it hands them back.
     #[config(env = "DRAIN_TIMEOUT_SECONDS", default = 25)]
     pub drain_timeout_seconds: u64,
@@ -267,6 +271,15 @@ pub struct Providers {
     /// taken out of service.
     #[config(env = "PLUGIN_QUARANTINE_AFTER", default = 5)]
     pub quarantine_after: std::num::NonZeroU16,
+
+    /// Calls of a canary before its failure rate is held against the main component's.
+    #[config(env = "PLUGIN_CANARY_CALLS", default = 20)]
+    pub canary_calls: std::num::NonZeroU16,
+
+    /// By how much a canary may fail more often than the main component, from 0 to 1, beyond what
+    /// chance explains, before it is taken out of service.
+    #[config(env = "PLUGIN_CANARY_MARGIN", default = 0.05)]
+    pub canary_margin: f64,
 
     /// Folder of compiled components. Safe to delete; not safe to share with strangers.
     #[config(env = "PLUGIN_CACHE_DIR", default = "data/plugin-cache")]

@@ -67,6 +67,8 @@ ids! {
     ExportId,
     /// The wish to remove a workspace.
     DeletionRequestId,
+    /// That a person was forgotten.
+    ErasureId,
     /// A unit of background work.
     JobId,
     /// A process of the platform; what it claims is signed with it.

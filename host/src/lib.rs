@@ -21,7 +21,6 @@ pub mod metrics;
 pub mod providers;
 pub mod queue;
 pub mod redis;
-pub mod sealing;
 pub mod seed;
 pub mod store;
 pub mod suggestions;

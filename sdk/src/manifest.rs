@@ -5,6 +5,8 @@ use crate::{ContextSupport, CredentialRequest, Manifest, Surface};
 /// Key in a manifest's `extra` that names the environment variable of a credential, as
 /// `<credential>=<VARIABLE>`.
 const ENV: &str = "env";
+/// Key that names what costs a hundred times the usual: `<surface>`, or `<surface>:<model>`.
+const RESEARCH: &str = "research";
 
 impl Manifest {
     /// A manifest with a key, a name and the plugin's own version; nothing is asked for yet.
@@ -49,6 +51,14 @@ impl Manifest {
     #[must_use]
     pub fn config_schema(mut self, schema: &str) -> Self {
         schema.clone_into(&mut self.config_schema);
+        self
+    }
+
+    /// Says that a question on this surface, or to `<surface>:<model>`, costs a hundred times the
+    /// usual. An engine asks there only when its owner allows it and sets a daily budget.
+    #[must_use]
+    pub fn research(mut self, what: &str) -> Self {
+        self.extra.push((RESEARCH.to_owned(), what.to_owned()));
         self
     }
 

@@ -50,6 +50,22 @@ impl Api {
         Ok((status, serde_json::from_str(&text).unwrap_or(Value::String(text))))
     }
 
+    /// Reads a body piece by piece; its bytes.
+    pub async fn download(&self, path: &str) -> anyhow::Result<u64> {
+        let request = self.client.get(format!("{}{path}", self.base));
+        let request = match &self.key {
+            Some(key) => request.bearer_auth(key),
+            None => request,
+        };
+        let mut response = request.send().await.with_context(|| format!("GET {path}"))?;
+        ensure!(response.status().is_success(), "GET {path} answered {}", response.status());
+        let mut bytes = 0;
+        while let Some(piece) = response.chunk().await? {
+            bytes += piece.len() as u64;
+        }
+        Ok(bytes)
+    }
+
     pub async fn is_ready(&self, path: &str) -> bool {
         self.get(path).await.is_ok()
     }

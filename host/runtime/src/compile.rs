@@ -5,11 +5,12 @@
 
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit};
+use rustix::process::{Resource, Rlimit, Signal};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::process::Command;
 
@@ -18,8 +19,10 @@ use crate::error::LoadError;
 
 /// Address space of the compiling child.
 const CHILD_ADDRESS_SPACE: u64 = 1 << 30;
-/// CPU time of the compiling child, in seconds, should nobody wait for it any more.
-const CHILD_CPU_SECONDS: u64 = 120;
+/// CPU time of the compiling child, in seconds: what judges a component, however busy the machine.
+const CHILD_CPU_SECONDS: u64 = 60;
+/// Time on the wall of the compiling child, should it stand still.
+const CHILD_PATIENCE: Duration = Duration::from_mins(5);
 /// How far the child steps back behind its parent.
 const CHILD_NICE: i32 = 10;
 /// Kept bytes of the child's complaint.
@@ -40,7 +43,7 @@ pub enum Compiler {
 }
 
 impl Compiler {
-    /// A child that has a minute.
+    /// A child that has five minutes on the wall; it gives itself one of CPU time.
     pub fn child<A: Into<OsString>>(
         program: impl Into<PathBuf>,
         args: impl IntoIterator<Item = A>,
@@ -48,7 +51,7 @@ impl Compiler {
         Self::Child {
             program: program.into(),
             args: args.into_iter().map(Into::into).collect(),
-            timeout: Duration::from_mins(1),
+            timeout: CHILD_PATIENCE,
         }
     }
 
@@ -83,8 +86,10 @@ pub fn compile_child(mut input: impl Read, mut output: impl Write) -> Result<(),
 
 fn restrain() -> rustix::io::Result<()> {
     let limit = |n| Rlimit { current: Some(n), maximum: Some(n) };
+    // The kernel warns at the first number, which says why, and kills at the second.
+    let cpu = Rlimit { current: Some(CHILD_CPU_SECONDS), maximum: Some(CHILD_CPU_SECONDS + 5) };
     rustix::process::setrlimit(Resource::As, limit(CHILD_ADDRESS_SPACE))?;
-    rustix::process::setrlimit(Resource::Cpu, limit(CHILD_CPU_SECONDS))?;
+    rustix::process::setrlimit(Resource::Cpu, cpu)?;
     rustix::process::setrlimit(Resource::Core, limit(0))?;
     rustix::process::nice(CHILD_NICE).map(|_| ())
 }
@@ -122,6 +127,9 @@ async fn run(mut command: Command, wasm: &[u8]) -> Result<Vec<u8>, LoadError> {
     let status = child.wait().await.map_err(failed)?;
     if status.success() {
         return Ok(code);
+    }
+    if status.signal() == Some(Signal::XCPU.as_raw()) {
+        return Err(LoadError::CompileCpu(CHILD_CPU_SECONDS));
     }
     let complaint = String::from_utf8_lossy(&complaint);
     Err(LoadError::Compile(format!("{status}: {}", complaint.trim())))

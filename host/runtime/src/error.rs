@@ -135,9 +135,9 @@ pub enum LoadError {
     ForbiddenImport { import: String, reason: &'static str },
     #[error("the component does not compile: {0}")]
     Compile(String),
-    #[error(
-        "the component did not compile within {0} s: make it smaller, or raise the compiler's time limit"
-    )]
+    #[error("the component takes more than {0} s of CPU time to compile: make it smaller")]
+    CompileCpu(u64),
+    #[error("the component did not compile within {0} s: the machine is too busy, try again")]
     CompileTimeout(u64),
     #[error("the compiler process could not be used: {0}")]
     Compiler(String),
@@ -158,7 +158,9 @@ impl LoadError {
     pub fn blame(&self) -> Blame {
         match self {
             Self::Probe(error) => error.blame,
-            Self::Compiler(_) | Self::Cache { .. } | Self::Engine(_) => Blame::Host,
+            Self::CompileTimeout(_) | Self::Compiler(_) | Self::Cache { .. } | Self::Engine(_) => {
+                Blame::Host
+            }
             Self::TooLarge { .. }
             | Self::Text
             | Self::NotWasm
@@ -170,7 +172,7 @@ impl LoadError {
             | Self::UnsupportedVersion { .. }
             | Self::ForbiddenImport { .. }
             | Self::Compile(_)
-            | Self::CompileTimeout(_)
+            | Self::CompileCpu(_)
             | Self::Oversized(_)
             | Self::Manifest(_) => Blame::Guest,
         }

@@ -1,7 +1,8 @@
 //! What a step may contain: its size, and where a request may go.
 //!
 //! **Invariant:** a step that leaves this crate asks for nothing the manifest did not announce.
-//! The operator's grant may be narrower; whoever sends the request checks that too.
+//! The operator's grant may be narrower; whoever sends the request checks that too. Where the
+//! manifest announces a host that only the operator knows, it alone says which one.
 
 use url::Url;
 
@@ -38,7 +39,8 @@ pub fn check_step(
     }
 }
 
-/// Checks one request: https, an announced host, announced credentials on their own hosts.
+/// Checks one request: https, an announced host, announced credentials on their own hosts. With a
+/// host setting, any other host is left to the grant.
 pub fn check_request(
     request: &HttpRequest,
     manifest: &Manifest,
@@ -46,9 +48,15 @@ pub fn check_request(
     allow_http: bool,
 ) -> Result<(), String> {
     at_most("url", request.url.len(), limits.url_bytes, "bytes")?;
-    let host = check_url(&request.url, allow_http)?;
-    if !manifest.allowed_hosts.contains(&host) {
-        return Err(format!("{host} is not in the manifest's allowed-hosts"));
+    let (url, host) = read_url(&request.url)?;
+    let announced = manifest.allowed_hosts.contains(&host);
+    let is_own = manifest.host_setting().is_some()
+        && (!announced || url.scheme() != "https" || url.port().is_some());
+    if !is_own {
+        check_public(&url, allow_http)?;
+        if !announced {
+            return Err(format!("{host} is not in the manifest's allowed-hosts"));
+        }
     }
     at_most("query", request.query.len(), limits.pairs, "parameters")?;
     at_most("headers", request.headers.len(), limits.pairs, "headers")?;
@@ -58,7 +66,7 @@ pub fn check_request(
     for (name, value) in request.query.iter().chain(&request.headers) {
         bytes += name.len() + value.text_len();
         if let Some(secret) = value.secret() {
-            check_secret(secret, &host, manifest)?;
+            check_secret(secret, (!is_own).then_some(&host), manifest)?;
         }
     }
     if let Some((name, _)) = request.headers.iter().find(|(name, value)| !is_plain(name, value)) {
@@ -67,21 +75,26 @@ pub fn check_request(
     at_most("query and headers", bytes, limits.pairs_bytes, "bytes")
 }
 
-fn check_url(text: &str, allow_http: bool) -> Result<String, String> {
+fn read_url(text: &str) -> Result<(Url, String), String> {
     let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
-    if url.scheme() != "https" && !(allow_http && url.scheme() == "http") {
-        return Err(format!("the URL's scheme is {:?}: only https is allowed", url.scheme()));
-    }
     if !url.username().is_empty() || url.password().is_some() {
         return Err("the URL has user info: credentials are named, not written".to_owned());
     }
     if url.query().is_some() || url.fragment().is_some() {
         return Err("the URL has a query or fragment: parameters go into `query`".to_owned());
     }
+    let host = url.host_str().map(str::to_owned).ok_or_else(|| format!("{text:?} has no host"))?;
+    Ok((url, host))
+}
+
+fn check_public(url: &Url, allow_http: bool) -> Result<(), String> {
+    if url.scheme() != "https" && !(allow_http && url.scheme() == "http") {
+        return Err(format!("the URL's scheme is {:?}: only https is allowed", url.scheme()));
+    }
     if url.port().is_some() && !allow_http {
         return Err("the URL names a port: only the default port is allowed".to_owned());
     }
-    url.host_str().map(str::to_owned).ok_or_else(|| format!("{text:?} has no host"))
+    Ok(())
 }
 
 /// Neither a line break, which would begin another header, nor any other control character.
@@ -93,14 +106,16 @@ fn is_plain(name: &str, value: &Value) -> bool {
     texts.iter().all(|text| !text.contains(|c: char| c.is_ascii_control() && c != '\t'))
 }
 
-fn check_secret(name: &str, host: &str, manifest: &Manifest) -> Result<(), String> {
+/// `host` is nobody's when the grant says where a credential may go.
+fn check_secret(name: &str, host: Option<&String>, manifest: &Manifest) -> Result<(), String> {
     let Some(request) = manifest.credentials.iter().find(|request| request.name == name) else {
         return Err(format!("the credential {name:?} is not in the manifest"));
     };
-    if request.hosts.iter().any(|bound| bound == host) {
-        Ok(())
-    } else {
-        Err(format!("the credential {name:?} is not for {host}"))
+    match host {
+        Some(host) if !request.hosts.contains(host) => {
+            Err(format!("the credential {name:?} is not for {host}"))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -93,8 +93,9 @@ impl HostMonotonicClock for StoppedClock {
         1_000_000
     }
 
+    /// Never 0, even where no time is given: Go's runtime takes that for a broken clock.
     fn now(&self) -> u64 {
-        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.0.as_nanos()).unwrap_or(u64::MAX).max(1)
     }
 }
 
@@ -179,5 +180,16 @@ impl AsyncWrite for Capture {
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_counts_from_more_than_nothing() {
+        let at = |seconds| HostMonotonicClock::now(&StoppedClock(Duration::from_secs(seconds)));
+        assert_eq!((at(0), at(2)), (1, 2_000_000_000));
     }
 }

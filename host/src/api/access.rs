@@ -65,6 +65,8 @@ pub(crate) const RULES: &[Rule] = &[
     rule("list_invitations", Role::Admin, Scope::Keys),
     rule("revoke_invitation", Role::Admin, Scope::Keys),
     rule("create_revocation", Role::Owner, Scope::Platform),
+    rule("create_erasure", Role::Owner, Scope::Platform),
+    rule("list_erasures", Role::Owner, Scope::Platform),
     rule("list_revocations", Role::Owner, Scope::Platform),
     rule("create_workspace", Role::Owner, Scope::Platform),
     rule("list_workspaces", Role::Viewer, Scope::Read),

@@ -8,6 +8,7 @@ use crate::{
     ids::{ConnectionId, EventId},
     jobs::deliver_webhook::{Message, Tried},
     store::{Conn, audit_logs, connections},
+    vault::Place,
 };
 use anyhow::Context as _;
 use chrono::SecondsFormat;
@@ -271,8 +272,8 @@ impl Api {
         let mut conn = app.store.read().await?;
         let row = connections::find(&mut conn, caller.workspace, id).await?;
         drop(conn);
-        let purpose = sealed_for(row.id);
-        let keys = row.secret.iter().map(|s| app.sealer.unseal(caller.workspace, &purpose, s));
+        let place = Place::of_connection(caller.workspace, row.id);
+        let keys = row.secret.iter().map(|sealed| app.vault.unseal(place, sealed));
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let message = EventId::generate().to_string();
         let body = json!({
@@ -309,15 +310,9 @@ impl Api {
         id: ConnectionId,
         secret: Option<String>,
     ) -> Result<Option<Vec<u8>>> {
-        let seal = |secret: String| {
-            self.0.sealer.seal(caller.workspace, &sealed_for(id), secret.as_bytes())
-        };
-        secret.map(seal).transpose()
+        let place = Place::of_connection(caller.workspace, id);
+        secret.map(|secret| self.0.vault.seal(place, secret.as_bytes())).transpose()
     }
-}
-
-fn sealed_for(id: ConnectionId) -> String {
-    format!("connection/{id}/secret")
 }
 
 fn check(app: &App, name: Option<&str>, url: Option<&str>) -> Result<()> {

@@ -85,22 +85,15 @@ impl Api {
         let (workspace, now) = (caller.workspace, app.clock.now());
         let mut tx = app.store.begin().await?;
         engines::find(&mut tx, workspace, &engine.0).await?;
-        let vault = app.credentials.vault();
-        if !vault.can_seal() {
-            let detail = "this installation keeps no credentials of workspaces: its operator has \
-                          to set AIV_MASTER_KEYS";
-            return Err(Error::Conflict(detail.into()).into());
-        }
         let route = installed(app, &engine.0)?;
         let name = known_name(app, &route, name)?;
-        let place = Place { workspace, engine: &engine.0, name: &name };
-        let sealed = vault.seal(place, &value.to_owned().into())?;
+        let place = Place::of_engine(workspace, &engine.0, &name);
+        let sealed = app.vault.seal(place, value.as_bytes())?;
         let row = credentials::Credential {
             workspace_id: workspace,
             engine: engine.0.clone(),
             name,
-            key_id: sealed.key_id,
-            sealed: sealed.bytes,
+            sealed,
             created_at: now,
             updated_at: now,
         };

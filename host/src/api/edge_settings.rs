@@ -16,7 +16,8 @@ pub(super) struct EdgeSettings {
 
 impl EdgeSettings {
     /// What takes effect when the settings are read anew; all others need a new process.
-    pub(super) const NAMES: [&str; 14] = [
+    pub(super) const NAMES: [&str; 15] = [
+        "AIV_MASTER_KEYS",
         "AUTH_FAILURES_PER_MINUTE",
         "CORS_ALLOWED_ORIGINS",
         "CORS_ALLOW_CREDENTIALS",

@@ -22,6 +22,7 @@ use poem_openapi::{
 };
 use serde_json::json;
 use std::sync::Arc;
+use url::Url;
 
 /// How a workspace uses a provider.
 #[derive(Object)]
@@ -48,6 +49,8 @@ pub(super) struct Engine {
     concurrency: i64,
     /// Most it may spend per day, in millionths of a US dollar; absent when unlimited.
     daily_budget_micros: Option<i64>,
+    /// Research may be asked for: surfaces where a question costs a hundred times the usual.
+    allow_research: bool,
     /// Why it is not asked until somebody acts. Saving the engine clears it.
     needs_attention: Option<String>,
     /// Until when its runs wait, at the vendor's wish.
@@ -96,6 +99,10 @@ struct NewEngine {
     /// Most it may spend per day, in millionths of a US dollar; unlimited when absent.
     #[oai(validator(minimum(value = "0")))]
     daily_budget_micros: Option<i64>,
+    /// Allow research: surfaces where a question costs a hundred times the usual. They also need a
+    /// `daily_budget_micros`.
+    #[oai(default)]
+    allow_research: bool,
 }
 
 /// Every engine of the workspace, by key.
@@ -220,6 +227,7 @@ impl NewEngine {
             config,
             concurrency,
             daily_budget_micros,
+            allow_research,
         } = self;
         let route = provider(app, workspace, &key)?;
         let mut rules = Rules::default();
@@ -249,6 +257,14 @@ impl NewEngine {
             rules.country("/country", country);
         }
         check_config(&route, &config.0, &mut rules)?;
+        check_host(&route, &config.0, &mut rules);
+        let chosen_surface = chosen.map(|chosen| chosen.id.as_str()).unwrap_or_default();
+        if route.researches(chosen_surface, model.as_deref(), &config.0) {
+            let detail = "must be true: research costs a hundred times the usual";
+            rules.require(allow_research, "/allow_research", detail);
+            let detail = "is required for research: what it may cost in a day";
+            rules.require(daily_budget_micros.is_some(), "/daily_budget_micros", detail);
+        }
         let surface = chosen.map(|chosen| chosen.id.clone()).unwrap_or_default();
         rules.check()?;
         Ok(engines::NewEngine {
@@ -263,6 +279,7 @@ impl NewEngine {
             config: config.0,
             concurrency,
             daily_budget_micros,
+            allow_research,
         })
     }
 }
@@ -304,6 +321,21 @@ fn check_config(route: &Route, config: &serde_json::Value, rules: &mut Rules) ->
     Ok(())
 }
 
+/// The address that a setting names must be one that the operator granted.
+fn check_host(route: &Route, config: &serde_json::Value, rules: &mut Rules) {
+    let Route { manifest, grant, .. } = route;
+    let Some(setting) = manifest.host_setting() else { return };
+    let Some(address) = config[setting].as_str() else { return };
+    let reached = Url::parse(address).is_ok_and(|url| grant.reaches(manifest, &url));
+    let detail = format!(
+        "leads to a server that is not granted; granted are {}. An operator grants others as \
+         `origins`: PUT /v1/admin/providers/{}/grant",
+        grant.reachable(manifest).join(", "),
+        route.key()
+    );
+    rules.require(reached, format!("/config/{setting}"), &detail);
+}
+
 impl Device {
     const ALL: [Device; 3] = [Device::Desktop, Device::Mobile, Device::Tablet];
 
@@ -332,6 +364,7 @@ impl Engine {
             config,
             concurrency,
             daily_budget_micros,
+            allow_research,
             needs_attention,
             paused_until,
             version: _,
@@ -352,6 +385,7 @@ impl Engine {
             config: Any(config.0),
             concurrency,
             daily_budget_micros,
+            allow_research,
             needs_attention,
             paused_until: paused_until.map(Into::into),
             credentials,

@@ -49,15 +49,36 @@ enum Format {
     Csv,
 }
 
+/// What an export may hold besides the workspace's own data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+enum ExportInclude {
+    /// Who did what.
+    AuditLog,
+    /// What engines sent, word for word: often a hundred times the rest.
+    RawPayloads,
+}
+
+impl ExportInclude {
+    /// The section of the archive.
+    fn section(self) -> &'static str {
+        match self {
+            ExportInclude::AuditLog => "audit_log",
+            ExportInclude::RawPayloads => "raw_payloads",
+        }
+    }
+}
+
 /// A workspace's data as one `.tar.gz`: brands, facts, intents, topics, personas, prompts with
 /// their versions, engines, schedules, batches, runs, answers, mentions, citations and the cost
-/// ledger.
+/// ledger; on request the audit log and the raw payloads.
 #[derive(Object)]
 #[oai(rename = "Export", skip_serializing_if_is_none)]
 struct View {
     id: Uuid,
     state: State,
     format: Format,
+    include: Vec<ExportInclude>,
     /// Files in the archive.
     files: i64,
     /// Rows in all of them.
@@ -77,6 +98,9 @@ struct NewExport {
     /// How the files are written.
     #[oai(default)]
     format: Format,
+    /// What is left out unless it is asked for.
+    #[oai(default, validator(max_items = 2))]
+    include: Vec<ExportInclude>,
 }
 
 /// An address that opens the archive once, without a key.
@@ -117,14 +141,16 @@ impl Api {
             Begun::First(doing) => doing,
             Begun::Again(record) => return Ok(Accepted::again(record)),
         };
-        let format = match new.0.format {
+        let NewExport { format, include } = new.0;
+        let format = match format {
             Format::Ndjson => ExportFormat::Ndjson,
             Format::Csv => ExportFormat::Csv,
         };
         let by = caller.label();
-        let row = start_export(&self.0, &mut tx, caller.workspace, format, &by).await?;
-        let id = row.id;
-        audit_logs::note(&mut tx, &caller.actor(), "export.create", id, json!({}), now).await?;
+        let includes: Vec<String> = include.iter().map(|part| part.section().into()).collect();
+        let row = start_export(&self.0, &mut tx, caller.workspace, format, &includes, &by).await?;
+        let (id, what) = (row.id, json!({"include": includes}));
+        audit_logs::note(&mut tx, &caller.actor(), "export.create", id, what, now).await?;
         let accepted = Accepted::new(format!("/v1/exports/{id}"), &View::of(row, &self.0));
         doing.finish(&mut tx, &accepted).await?;
         tx.commit().await?;
@@ -280,6 +306,7 @@ impl View {
             workspace_id: _,
             state: _,
             format,
+            includes,
             files,
             records,
             size,
@@ -289,6 +316,8 @@ impl View {
             finished_at,
             expires_at,
         } = row;
+        let known = [ExportInclude::AuditLog, ExportInclude::RawPayloads];
+        let held = |part: &ExportInclude| includes.iter().any(|name| name == part.section());
         View {
             id: id.0,
             state,
@@ -296,6 +325,7 @@ impl View {
                 ExportFormat::Ndjson => Format::Ndjson,
                 ExportFormat::Csv => Format::Csv,
             },
+            include: known.into_iter().filter(held).collect(),
             files,
             records,
             size,

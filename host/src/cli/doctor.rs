@@ -12,7 +12,15 @@ use secrecy::ExposeSecret;
 use serde::Serialize;
 use std::{process::ExitCode, sync::Arc};
 
+mod budgets;
 mod queues;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Doctor {
+    /// Write what the ledger says where a budget says something else.
+    #[arg(long)]
+    repair_budgets: bool,
+}
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -32,16 +40,20 @@ enum Verdict {
     Failed,
 }
 
-/// Looks at everything that `serve` needs. Exit code 1 when something would keep it from working.
-pub(super) async fn run(config: Config, json: bool) -> anyhow::Result<ExitCode> {
-    let mut checks = vec![database(&config).await, port(&config).await];
-    checks.extend(redis(&config).await);
-    checks.extend(components(&config).await);
-    // A database that is away or behind was told of already; an empty one has no queues yet.
-    if checks[0].verdict == Verdict::Ok {
-        checks.extend(queues::all(&config).await);
+impl Doctor {
+    /// Looks at everything that `serve` needs. Exit code 1 when something would keep it from
+    /// working.
+    pub(super) async fn run(self, config: &Config, json: bool) -> anyhow::Result<ExitCode> {
+        let mut checks = vec![database(config).await, port(config).await];
+        checks.extend(redis(config).await);
+        checks.extend(components(config).await);
+        // A database that is away or behind was told of already; an empty one has no queues yet.
+        if checks[0].verdict == Verdict::Ok {
+            checks.extend(queues::all(config).await);
+            checks.extend(budgets::all(config, self.repair_budgets).await);
+        }
+        report(&checks, json)
     }
-    report(&checks, json)
 }
 
 /// Looks at what the queues need, and at nothing else.
@@ -85,14 +97,9 @@ async fn database(config: &Config) -> Check {
         Ok((engine, status)) if status.is_current() => {
             check("database", Verdict::Ok, format!("{engine}, schema version {}", status.applied))
         }
-        Ok((engine, status)) => check(
-            "database",
-            Verdict::Warning,
-            format!(
-                "{engine}, schema version {} of {}: run `aiv migrate`",
-                status.applied, status.known
-            ),
-        ),
+        Ok((engine, status)) => {
+            check("database", Verdict::Warning, format!("{engine}: {}", status.advice()))
+        }
         Err(err) => check("database", Verdict::Failed, format!("{err:#}: check DATABASE_URL")),
     }
 }

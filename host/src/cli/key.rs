@@ -1,4 +1,4 @@
-use super::{operator::Operator, print};
+use super::{print, rotate};
 use crate::{
     Clock,
     api_key::{self, ApiKey},
@@ -8,12 +8,9 @@ use crate::{
     store::{
         Conn,
         api_keys::{self, Role},
-        audit_logs, credentials,
         workspaces::{self, Workspace},
     },
-    vault::{Place, Sealed, Vault},
 };
-use anyhow::Context;
 use chrono::{DateTime, Days, Utc};
 use serde_json::json;
 use std::process::ExitCode;
@@ -22,7 +19,8 @@ use std::process::ExitCode;
 pub(super) enum KeyCommand {
     /// Make an API key and print it; it is not shown again.
     Create(CreateKey),
-    /// Seal the credentials of workspaces anew with the first of AIV_MASTER_KEYS.
+    /// Seal the secrets of workspaces anew with the first of AIV_MASTER_KEYS: credentials of
+    /// engines, keys of webhooks, secrets of connections.
     Rotate,
 }
 
@@ -51,7 +49,7 @@ impl KeyCommand {
     pub(super) async fn run(self, config: Config, json: bool) -> anyhow::Result<ExitCode> {
         match self {
             KeyCommand::Create(create) => create.run(config, json).await,
-            KeyCommand::Rotate => rotate(&config, json).await,
+            KeyCommand::Rotate => rotate::run(&config, json).await,
         }
     }
 }
@@ -79,41 +77,6 @@ impl CreateKey {
         }
         Ok(ExitCode::SUCCESS)
     }
-}
-
-/// Seals in small transactions: calls go on meanwhile, with either key.
-async fn rotate(config: &Config, json: bool) -> anyhow::Result<ExitCode> {
-    const PAGE: i64 = 100;
-    let vault = Vault::new(&config.auth)?;
-    let current = vault.current_key().context("there is no master key: set AIV_MASTER_KEYS")?;
-    let operator = Operator::open(config, json).await?;
-    let mut sealed_anew = 0_usize;
-    loop {
-        let mut tx = operator.begin().await?;
-        let rows = credentials::sealed_otherwise(&mut tx, current, PAGE).await?;
-        if rows.is_empty() {
-            break;
-        }
-        for row in &rows {
-            let place = Place { workspace: row.workspace_id, engine: &row.engine, name: &row.name };
-            let sealed = Sealed { key_id: row.key_id.clone(), bytes: row.sealed.clone() };
-            let anew = vault.seal(place, &vault.open(place, &sealed)?)?;
-            credentials::reseal(&mut tx, row, &anew.key_id, &anew.bytes).await?;
-        }
-        sealed_anew += rows.len();
-        tx.commit().await?;
-    }
-    if sealed_anew > 0 {
-        let mut tx = operator.begin().await?;
-        let what = json!({"credentials": sealed_anew});
-        let (actor, now) = (&operator.actor, operator.now);
-        audit_logs::note(&mut tx, actor, "master_key.rotate", current, what, now).await?;
-        tx.commit().await?;
-    }
-    operator.store.close().await;
-    let facts = json!({"key_id": current, "credentials": sealed_anew});
-    operator.say(&format!("{sealed_anew} credentials sealed anew with key {current}"), &facts)?;
-    Ok(ExitCode::SUCCESS)
 }
 
 /// The oldest workspace, made when there is none. In one that is `synthetic`, recordings count.

@@ -22,6 +22,9 @@ impl Migrate {
             print(serde_json::to_string(&status)?)?;
         } else {
             print(format!("schema version {} of {}", status.applied, status.known))?;
+            if !status.is_current() {
+                print(status.advice())?;
+            }
         }
         Ok(if status.is_current() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }

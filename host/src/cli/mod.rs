@@ -24,6 +24,7 @@ mod plugin;
 mod provider;
 mod queue;
 mod report;
+mod rotate;
 mod serve;
 mod target;
 mod token;
@@ -79,7 +80,7 @@ enum Command {
     /// Bring the database schema up to date.
     Migrate(migrate::Migrate),
     /// Check everything that `serve` needs.
-    Doctor,
+    Doctor(doctor::Doctor),
     /// Print the OpenAPI document of the API.
     Openapi,
     /// Settings: names, meanings, defaults.
@@ -124,7 +125,7 @@ async fn execute(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Apply(apply) => apply.run(json).await,
         Command::Export(export) => export.run().await,
         Command::Migrate(migrate) => migrate.run(&Config::load()?, json).await,
-        Command::Doctor => doctor::run(Config::load()?, json).await,
+        Command::Doctor(doctor) => doctor.run(&Config::load()?, json).await,
         Command::Openapi => {
             print(serde_json::to_string_pretty(&crate::api::openapi())?)?;
             Ok(ExitCode::SUCCESS)

@@ -72,6 +72,7 @@ impl KeySource for EgressKeys {
                 body: None,
                 timeout: Duration::from_secs(5),
                 max_response_bytes: 256 * 1024,
+                named: false,
                 call: CallContext { seed: 0, attempt: 1 },
             };
             let answer = self.egress.send(request).await;

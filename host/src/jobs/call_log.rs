@@ -4,7 +4,10 @@ use crate::{
     providers::{CallEnd, CallFailure, CallReport},
     store::provider_calls::{self, CallMinute, Latency, NewLog},
 };
-use aiv_runtime::{Blame, Digest, types::Outcome};
+use aiv_runtime::{
+    Blame, Digest,
+    types::{ErrorKind, Outcome},
+};
 use chrono::{DateTime, TimeDelta, Timelike, Utc};
 use serde_json::json;
 use std::{
@@ -76,8 +79,12 @@ impl CallLog {
             CallEnd::Done(_) | CallEnd::Paused { .. } => None,
         };
         let guest = failure.is_some_and(|failure| failure.blame == Blame::Guest);
+        let suspect = failure.is_some_and(|failure| {
+            failure.blame == Blame::Vendor
+                && matches!(failure.kind, ErrorKind::MalformedResponse | ErrorKind::InvalidRequest)
+        });
         let mut noted = self.noted();
-        noted.faults |= guest;
+        noted.faults |= guest || suspect;
         let counts = noted.minutes.entry((digest, minute)).or_insert_with(|| CallMinute {
             digest: digest.as_bytes().to_vec(),
             minute,
@@ -94,6 +101,7 @@ impl CallLog {
                     Blame::Host => counts.host += 1,
                     Blame::Vendor => counts.vendor += 1,
                 }
+                counts.suspect += i64::from(suspect);
                 counts.cost_micros += spent.as_ref().map_or(0, |spent| spent.micro_usd.into());
             }
             CallEnd::Paused { .. } => {}
@@ -191,6 +199,7 @@ impl CallLog {
             new.guest += old.guest;
             new.host += old.host;
             new.vendor += old.vendor;
+            new.suspect += old.suspect;
             new.cost_micros += old.cost_micros;
             new.sound_at = new.sound_at.max(old.sound_at);
         }

@@ -1,4 +1,4 @@
-use super::{Context, Job};
+use super::{Context, Job, alert_rules};
 use crate::{
     Result,
     ids::WorkspaceId,
@@ -11,7 +11,8 @@ use crate::{
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
-/// Counts a day of a workspace again from its runs. Any day, any number of times.
+/// Counts a day of a workspace again from its runs, and holds the rules on metrics against it. Any
+/// day, any number of times.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct DailyAggregations {
     pub workspace: WorkspaceId,
@@ -27,6 +28,7 @@ impl Job for DailyAggregations {
         let mut tx = context.app.store.begin().await?;
         daily_counts::rebuild(&mut tx, self.workspace, self.day).await?;
         tx.commit().await?;
+        alert_rules::evaluate(&context.app, self.workspace, self.day).await?;
         Ok(Ended::As(JobEnd::Succeeded))
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     queue::Ended,
     store::{
         Conn,
-        export_rows::{self, SECTIONS, Section},
+        export_rows::{self, ON_REQUEST, SECTIONS, Section},
         exports::{self, Export, ExportFormat, Size},
         jobs::{Claimed, JobEnd, NewJob, Priority},
     },
@@ -14,7 +14,6 @@ use anyhow::Context as _;
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use uuid::Uuid;
 
 /// Writes a workspace's data into one archive.
 ///
@@ -39,10 +38,11 @@ pub async fn start_export(
     conn: &mut Conn,
     workspace: WorkspaceId,
     format: ExportFormat,
+    includes: &[String],
     created_by: &str,
 ) -> Result<Export> {
     let now = app.clock.now();
-    let export = exports::insert(conn, workspace, format, created_by, now).await?;
+    let export = exports::insert(conn, workspace, format, includes, created_by, now).await?;
     let job = ExportWorkspace { workspace, export: export.id };
     let job = NewJob {
         workspace: Some(workspace),
@@ -79,7 +79,8 @@ impl Job for ExportWorkspace {
             return Ok(Ended::As(JobEnd::Succeeded));
         }
         let mut writer = Writer { app, export: &export, size: Size::default() };
-        for section in SECTIONS {
+        let wanted = |section: &&Section| export.includes.iter().any(|name| name == section.name);
+        for section in SECTIONS.iter().chain(ON_REQUEST.iter().filter(wanted)) {
             writer.section(section).await?;
         }
         writer.keep(archive::end().await?).await?;
@@ -100,7 +101,7 @@ struct Writer<'a> {
 
 impl Writer<'_> {
     async fn section(&mut self, section: &Section) -> Result<()> {
-        let (mut after, mut number, mut content) = (Uuid::nil(), 1, self.head(section)?);
+        let (mut after, mut number, mut content) = (None, 1, self.head(section)?);
         loop {
             let mut conn = self.app.store.read().await?;
             let workspace = self.export.workspace_id;
@@ -111,7 +112,9 @@ impl Writer<'_> {
             for row in rows {
                 self.write(section, row, &mut content)?;
             }
-            let Some(last) = last else { break };
+            if last.is_none() {
+                break;
+            }
             after = last;
             if content.len() >= FILE {
                 self.close(section, number, &content).await?;

@@ -18,6 +18,7 @@ use tokio_util::{sync::DropGuard, task::TaskTracker};
 
 pub mod schedules;
 
+mod alert_rules;
 mod analysis;
 mod archive;
 mod budget_sweep;
@@ -26,13 +27,13 @@ mod call_log;
 mod daily_aggregations;
 mod delete_workspace;
 pub mod deliver_webhook;
-mod export_sweep;
 mod export_workspace;
 mod gather;
 pub mod operate;
 mod permits;
 mod publisher;
 mod reanalyse;
+pub mod retention;
 mod run_batch;
 mod run_case;
 mod run_prompt;
@@ -105,7 +106,7 @@ impl Context {
         let run_reader = RunReader::start(app.store.clone(), tasks);
         let run_writer = RunWriter::start(&app.store, &app.clock, &budget_policy(&app), tasks);
         let sweepers =
-            [budget_sweep::start(app.clone(), tasks), export_sweep::start(app.clone(), tasks)];
+            [budget_sweep::start(app.clone(), tasks), retention::start(app.clone(), tasks)];
         let publisher = Publisher::start(app.clone(), tasks);
         let (call_log, kept) = CallLog::start(app.clone(), tasks);
         Context {

@@ -78,6 +78,9 @@ pub async fn test_engine(
         return Ok(Tested { status, detail, took, cost_micros: 0, answer: None, citations: None });
     };
 
+    if let Some(refusal) = route.refuses_research(engine) {
+        return Err(Error::Conflict(refusal));
+    }
     let want = reserve(app, engine, route).await?;
     let query = Query {
         id: want.run.to_string(),

@@ -30,10 +30,12 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 mod breakdowns;
+mod changes;
 mod domains;
 
 pub use self::{
     breakdowns::{AtEngine, AtPrompt},
+    changes::Rate,
     domains::{Opportunity, SourceCounts, TopDomain, opportunities, sources, top_domains},
 };
 

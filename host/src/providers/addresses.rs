@@ -55,9 +55,41 @@ pub fn is_global(address: IpAddr) -> bool {
     !REFUSED.iter().any(|range| range.contains(&address))
 }
 
+/// Networks of one's own, where a server stands that an operator may name.
+static OWN: LazyLock<Vec<IpNet>> = LazyLock::new(|| {
+    let v4 = |a, b, prefix| IpNet::V4(Ipv4Net::new_assert(Ipv4Addr::new(a, b, 0, 0), prefix));
+    let unique_local = Ipv6Addr::from_segments([0xfc00, 0, 0, 0, 0, 0, 0, 0]);
+    vec![
+        v4(10, 0, 8),
+        v4(100, 64, 10),
+        v4(127, 0, 8),
+        v4(172, 16, 12),
+        v4(192, 168, 16),
+        IpNet::V6(Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128)),
+        IpNet::V6(Ipv6Net::new_assert(unique_local, 7)),
+    ]
+});
+
+/// Whether an operator may name a server at `address`: a public one, this machine, a private
+/// network. Link-local addresses are nobody's, for metadata services of clouds live there.
+pub fn may_be_named(address: IpAddr) -> bool {
+    let address = address.to_canonical();
+    is_global(address) || OWN.iter().any(|range| range.contains(&address))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_operator_may_name_own_networks_and_no_metadata() {
+        for address in ["1.1.1.1", "127.0.0.1", "10.0.0.7", "192.168.1.9", "::1", "fd12::1"] {
+            assert!(may_be_named(address.parse().unwrap()), "{address}");
+        }
+        for address in ["0.0.0.0", "169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "::"] {
+            assert!(!may_be_named(address.parse().unwrap()), "{address}");
+        }
+    }
 
     #[test]
     fn only_public_addresses_are_global() {

@@ -2,12 +2,13 @@
 //!
 //! **Invariant:** nothing connects to an address that [`is_global`] refuses, whichever way it is
 //! spelt: literals are judged before the request, names when they are resolved, and a connection
-//! uses exactly the addresses that were judged.
+//! uses exactly the addresses that were judged. The one exception is an origin that an operator
+//! granted by name, whose addresses [`may_be_named`] judges; it has a client of its own.
 //!
 //! **Invariant:** redirects are never followed; a 3xx is an ordinary response.
 
 use super::{
-    addresses::is_global,
+    addresses::{is_global, may_be_named},
     transport::{Incoming, Outgoing, TransportFailure},
 };
 use aiv_runtime::types::TransportError;
@@ -106,6 +107,8 @@ impl Default for Reach {
 #[derive(Clone)]
 pub struct Egress {
     client: reqwest::Client,
+    /// For origins that an operator named.
+    named: reqwest::Client,
     stand_ins: Arc<StandIns>,
     extra_ports: Arc<[u16]>,
 }
@@ -125,30 +128,26 @@ impl Egress {
     pub fn with(reach: Reach) -> anyhow::Result<Self> {
         reach.stand_ins.check()?;
         let stand_ins = Arc::new(reach.stand_ins);
-        let resolver = GuardedResolver { lookup: reach.lookup, stand_ins: Arc::clone(&stand_ins) };
-        #[expect(clippy::disallowed_methods, reason = "the one place that builds clients")]
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .https_only(stand_ins.is_nobody())
-            .dns_resolver(resolver)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .referer(false)
-            .user_agent(concat!("aiv/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(Self { client, stand_ins, extra_ports: reach.extra_ports.into() })
+        let resolver = |judge| GuardedResolver {
+            lookup: Arc::clone(&reach.lookup),
+            stand_ins: Arc::clone(&stand_ins),
+            judge,
+        };
+        let client = client_of(resolver(is_global)).https_only(stand_ins.is_nobody()).build()?;
+        let named = client_of(resolver(may_be_named)).build()?;
+        Ok(Self { client, named, stand_ins, extra_ports: reach.extra_ports.into() })
     }
 
     /// Sends one request and reads the whole response, within its limits.
     pub async fn send(&self, request: Outgoing) -> Result<Incoming, TransportFailure> {
-        let url = self.judge(request.url)?;
+        let (client, url) = if request.named {
+            (&self.named, self.judge_named(request.url)?)
+        } else {
+            (&self.client, self.judge(request.url)?)
+        };
         let limit = request.max_response_bytes;
-        let mut builder = self
-            .client
-            .request(request.method, url)
-            .headers(request.headers)
-            .timeout(request.timeout);
+        let mut builder =
+            client.request(request.method, url).headers(request.headers).timeout(request.timeout);
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
@@ -205,15 +204,56 @@ impl Egress {
         if port != 443 && !self.extra_ports.contains(&port) {
             return Err(TransportFailure::refused(format!("port {port} is not allowed")));
         }
-        if let Some(address) = self.stand_ins.find(&host) {
-            let rewritten =
-                url.set_scheme("http").and_then(|()| url.set_port(Some(address.port())));
-            rewritten.map_err(|()| TransportFailure::refused("the stand-in has no address"))?;
-        } else if !self.stand_ins.is_nobody() {
-            return Err(TransportFailure::refused(format!("{host} has no stand-in")));
-        }
+        self.stand_in(&mut url, &host)?;
         Ok(url)
     }
+
+    /// As [`Egress::judge`], of an origin that an operator named.
+    fn judge_named(&self, mut url: Url) -> Result<Url, TransportFailure> {
+        let literal = match url.host() {
+            Some(Host::Domain(_)) => None,
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            None => return Err(TransportFailure::refused("the URL has no host")),
+        };
+        if let Some(address) = literal
+            && !may_be_named(address)
+        {
+            return Err(TransportFailure::refused(format!("{address} is nobody's address")));
+        }
+        let host = url.host_str().unwrap_or_default().to_owned();
+        self.stand_in(&mut url, &host)?;
+        Ok(url)
+    }
+
+    /// Turns to whoever plays `host`, where vendors are played.
+    fn stand_in(&self, url: &mut Url, host: &str) -> Result<(), TransportFailure> {
+        let Some(address) = self.stand_ins.find(host) else {
+            return if self.stand_ins.is_nobody() {
+                Ok(())
+            } else {
+                Err(TransportFailure::refused(format!("{host} has no stand-in")))
+            };
+        };
+        let by_name = matches!(url.host(), Some(Host::Domain(_)));
+        url.set_scheme("http")
+            .and_then(|()| url.set_port(Some(address.port())))
+            .and_then(|()| if by_name { Ok(()) } else { url.set_ip_host(address.ip()) })
+            .map_err(|()| TransportFailure::refused("the stand-in has no address"))
+    }
+}
+
+fn client_of(resolver: GuardedResolver) -> reqwest::ClientBuilder {
+    #[expect(clippy::disallowed_methods, reason = "the one place that builds clients")]
+    let builder = reqwest::Client::builder();
+    builder
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .dns_resolver(resolver)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .referer(false)
+        .user_agent(concat!("aiv/", env!("CARGO_PKG_VERSION")))
 }
 
 /// A vendor has a name; a literal is at best a mistake and at worst a way around the resolver,
@@ -223,10 +263,11 @@ fn refuse_literal(address: IpAddr) -> TransportFailure {
     TransportFailure::refused(format!("an address instead of a host name: {why}"))
 }
 
-/// Judges every address of a name and hands out only the public ones.
+/// Judges every address of a name and hands out only those that hold.
 struct GuardedResolver {
     lookup: Arc<dyn Lookup>,
     stand_ins: Arc<StandIns>,
+    judge: fn(IpAddr) -> bool,
 }
 
 impl Resolve for GuardedResolver {
@@ -235,14 +276,14 @@ impl Resolve for GuardedResolver {
         if let Some(address) = self.stand_ins.find(&name) {
             return Box::pin(async move { Ok(Box::new(std::iter::once(address)) as Addrs) });
         }
-        let answers = self.lookup.lookup(name.clone());
+        let (answers, judge) = (self.lookup.lookup(name.clone()), self.judge);
         Box::pin(async move {
             let answers = answers.await.map_err(|err| DnsFailed(name.clone(), err))?;
-            let public: Vec<_> = answers.into_iter().filter(|a| is_global(a.ip())).collect();
-            if public.is_empty() {
+            let held: Vec<_> = answers.into_iter().filter(|a| judge(a.ip())).collect();
+            if held.is_empty() {
                 return Err(NotPublic(name).into());
             }
-            Ok(Box::new(public.into_iter()) as Addrs)
+            Ok(Box::new(held.into_iter()) as Addrs)
         })
     }
 }

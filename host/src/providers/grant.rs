@@ -3,6 +3,7 @@
 use aiv_runtime::types::Manifest;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt};
+use url::Url;
 
 /// The operator's side: a request is allowed only when the manifest asks for it and this gives it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -10,9 +11,13 @@ use std::{collections::BTreeMap, fmt};
 pub struct Grant {
     /// Exact host names.
     pub hosts: Vec<String>,
+    /// Servers of the operator's own that the manifest's `host-setting` may name, as origins:
+    /// `http://127.0.0.1:11434`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
     /// Names of credentials.
     pub credentials: Vec<String>,
-    /// Hosts that a credential may be sent to; all granted hosts for one that is not named here.
+    /// Hosts that a credential may be sent to; all of `hosts` for one that is not named here.
     pub credential_hosts: BTreeMap<String, Vec<String>>,
     /// Largest response, after decompression.
     pub max_response_bytes: u64,
@@ -55,6 +60,7 @@ impl Default for Grant {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
+            origins: Vec::new(),
             credentials: Vec::new(),
             credential_hosts: BTreeMap::new(),
             max_response_bytes: 5 << 20,
@@ -112,6 +118,35 @@ impl Grant {
     /// Whether `manifest` asks for nothing more.
     pub fn covers(&self, manifest: &Manifest) -> bool {
         self.missing(manifest).is_empty()
+    }
+
+    /// Whether `url` leads to a server of the operator's own that `manifest` may be told of.
+    pub fn names(&self, manifest: &Manifest, url: &Url) -> bool {
+        manifest.host_setting().is_some()
+            && self.origins.contains(&url.origin().ascii_serialization())
+    }
+
+    /// Whether `url` leads to where a component with `manifest` may go.
+    pub fn reaches(&self, manifest: &Manifest, url: &Url) -> bool {
+        let is_listed = |host: &String| url.host_str() == Some(host);
+        self.names(manifest, url)
+            || url.scheme() == "https"
+                && url.port().is_none()
+                && manifest.allowed_hosts.iter().any(is_listed)
+                && self.hosts.iter().any(is_listed)
+    }
+
+    /// The origins that a component with `manifest` may be told of.
+    pub fn reachable(&self, manifest: &Manifest) -> Vec<String> {
+        let listed = manifest.allowed_hosts.iter().filter(|host| self.hosts.contains(host));
+        self.origins.iter().cloned().chain(listed.map(|host| format!("https://{host}"))).collect()
+    }
+
+    /// Whether a credential that is granted may be sent to an own server at `host`: only when the
+    /// grant says so, for no manifest can.
+    pub fn binds_named(&self, credential: &str, host: &str) -> bool {
+        let bound = self.credential_hosts.get(credential);
+        bound.is_some_and(|hosts| hosts.iter().any(|granted| granted == host))
     }
 
     /// Whether a credential that is granted may be sent to `host`.

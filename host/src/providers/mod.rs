@@ -51,12 +51,14 @@ use crate::{
     Clock,
     config::{Config, ProviderMode},
     ids::{RunId, WorkspaceId},
+    store::engines::Engine,
 };
 use aiv_runtime::{
     Digest, Limits, Plugin,
     types::{Manifest, Surface},
 };
 use arc_swap::ArcSwap;
+use serde_json::Value;
 use std::{sync::Arc, time::Duration};
 
 /// The engines in service. Cheap to clone; all clones see the same catalogue.
@@ -103,6 +105,28 @@ impl Route {
 
     pub fn surface(&self, id: &str) -> Option<&Surface> {
         self.manifest.surfaces.iter().find(|surface| surface.id == id)
+    }
+
+    /// Whether a question is research, to the model of the engine or of its setting `model`.
+    pub fn researches(&self, surface: &str, model: Option<&str>, config: &Value) -> bool {
+        self.manifest.researches(surface, model.or_else(|| config["model"].as_str()))
+    }
+
+    /// Why an engine may not be asked with these settings: research costs a hundred times the
+    /// usual, so somebody has to allow it and say how much it may cost in a day.
+    pub fn refuses_research(&self, engine: &Engine) -> Option<String> {
+        let Engine { key, surface, model, config, allow_research, daily_budget_micros, .. } =
+            engine;
+        if !self.researches(surface, model.as_deref(), config) {
+            return None;
+        }
+        match (allow_research, daily_budget_micros) {
+            (false, _) => Some(format!("engine {key} is for research: set its allow_research")),
+            (true, None) => {
+                Some(format!("engine {key} is for research: set its daily_budget_micros"))
+            }
+            (true, Some(_)) => None,
+        }
     }
 
     /// The surface that a run uses when nobody chose one.

@@ -7,7 +7,7 @@ use crate::{
     Error, Result,
     ids::WorkspaceId,
     store::{Store, as_system, credentials},
-    vault::{Place, Sealed, Vault},
+    vault::{Place, Vault},
 };
 use secrecy::SecretString;
 use std::{
@@ -56,17 +56,12 @@ impl CredentialStore {
         CredentialStore(Arc::new(Inner { store, vault, known, any }))
     }
 
-    pub fn vault(&self) -> &Vault {
-        &self.0.vault
-    }
-
     /// The credentials that a workspace stored for an engine.
     pub async fn of(&self, workspace: WorkspaceId, engine: &str) -> Result<OwnCredentials> {
         let mut values = BTreeMap::new();
         for row in self.sealed(workspace).await?.iter().filter(|row| row.engine == engine) {
-            let place = Place { workspace, engine, name: &row.name };
-            let sealed = Sealed { key_id: row.key_id.clone(), bytes: row.sealed.clone() };
-            let opened = self.0.vault.open(place, &sealed);
+            let place = Place::of_engine(workspace, engine, &row.name);
+            let opened = self.0.vault.unseal_text(place, &row.sealed);
             let opened = opened.map_err(|error| Error::Unavailable(error.to_string()))?;
             values.insert(row.name.clone(), opened);
         }

@@ -54,6 +54,13 @@ impl NotSent {
     }
 }
 
+/// Where a request goes.
+struct Target {
+    host: String,
+    /// A server of the operator's own.
+    named: bool,
+}
+
 /// The rules one component lives under.
 pub struct Rules<'a> {
     pub manifest: &'a Manifest,
@@ -70,21 +77,25 @@ impl Rules<'_> {
         call: CallContext,
     ) -> Result<Outgoing, NotSent> {
         let mut url = self.url(&request.url)?;
-        let host = url.host_str().unwrap_or_default().to_owned();
+        let to = Target {
+            host: url.host_str().unwrap_or_default().to_owned(),
+            named: self.grant.names(self.manifest, &url),
+        };
         if !request.query.is_empty() {
             let mut pairs = url.query_pairs_mut();
             for (name, value) in &request.query {
-                pairs.append_pair(name, &self.reveal(value, &host)?);
+                pairs.append_pair(name, &self.reveal(value, &to)?);
             }
         }
         let wish = request.timeout_ms.map(|ms| Duration::from_millis(ms.into()));
         Ok(Outgoing {
             method: method(request.method),
-            headers: self.headers(request, &host)?,
+            headers: self.headers(request, &to)?,
             body: body(request)?,
             url,
             timeout: wish.map_or(time_left, |wish| wish.min(time_left)),
             max_response_bytes: self.grant.max_response_bytes,
+            named: to.named,
             call,
         })
     }
@@ -94,9 +105,6 @@ impl Rules<'_> {
             return Err(NotSent::because("the URL contains a space, a backslash or a control"));
         }
         let url = Url::parse(text).map_err(|err| NotSent::because(format!("not a URL: {err}")))?;
-        if url.scheme() != "https" {
-            return Err(NotSent::because("only https is allowed"));
-        }
         let authority = text.split_once("://").map_or("", |(_, rest)| rest);
         let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
         if authority.contains('@') || authority.is_empty() {
@@ -107,11 +115,20 @@ impl Rules<'_> {
                 "the URL has a query or a fragment: parameters belong into `query`",
             ));
         }
+        if self.grant.names(self.manifest, &url) {
+            return Ok(url);
+        }
+        if url.scheme() != "https" {
+            return Err(NotSent::because(self.with_hint(&url, "only https is allowed")));
+        }
         let Some(Host::Domain(host)) = url.host() else {
-            return Err(NotSent::because("an address instead of a host name"));
+            return Err(NotSent::because(
+                self.with_hint(&url, "an address instead of a host name"),
+            ));
         };
         if !self.manifest.allowed_hosts.iter().any(|allowed| allowed == host) {
-            return Err(NotSent::because(format!("{host} is not in the manifest's allowed hosts")));
+            let why = format!("{host} is not in the manifest's allowed hosts");
+            return Err(NotSent::because(self.with_hint(&url, &why)));
         }
         if !self.grant.hosts.iter().any(|granted| granted == host) {
             return Err(NotSent::because(format!("{host} is not granted by the operator")));
@@ -119,7 +136,16 @@ impl Rules<'_> {
         Ok(url)
     }
 
-    fn headers(&self, request: &HttpRequest, host: &str) -> Result<HeaderMap, NotSent> {
+    /// What an operator may do about it, where anything can be done.
+    fn with_hint(&self, url: &Url, why: &str) -> String {
+        let origin = url.origin().ascii_serialization();
+        match self.manifest.host_setting() {
+            Some(_) => format!("{why}: {origin} is not among the `origins` of the grant"),
+            None => why.to_owned(),
+        }
+    }
+
+    fn headers(&self, request: &HttpRequest, to: &Target) -> Result<HeaderMap, NotSent> {
         let mut headers = HeaderMap::new();
         for (name, value) in &request.headers {
             let parsed = HeaderName::try_from(name.as_str())
@@ -129,7 +155,7 @@ impl Rules<'_> {
             {
                 return Err(NotSent::because(format!("the header {parsed} is not allowed")));
             }
-            let mut revealed = HeaderValue::try_from(self.reveal(value, host)?).map_err(|_| {
+            let mut revealed = HeaderValue::try_from(self.reveal(value, to)?).map_err(|_| {
                 NotSent::because(format!("the value of the header {parsed} is not plain text"))
             })?;
             revealed.set_sensitive(value.secret().is_some());
@@ -138,8 +164,8 @@ impl Rules<'_> {
         Ok(headers)
     }
 
-    /// The text of `value` with its credential put in, when `host` may have it.
-    fn reveal(&self, value: &Value, host: &str) -> Result<String, NotSent> {
+    /// The text of `value` with its credential put in, when the host may have it.
+    fn reveal(&self, value: &Value, to: &Target) -> Result<String, NotSent> {
         let (prefix, name) = match value {
             Value::Text(text) => return Ok(text.clone()),
             Value::Secret(name) => ("", name),
@@ -148,7 +174,13 @@ impl Rules<'_> {
         let Some(asked) = self.asked_for(name) else {
             return Err(NotSent::because(format!("the credential {name} is not granted")));
         };
-        if !asked.hosts.iter().any(|allowed| allowed == host) || !self.grant.binds(name, host) {
+        let Target { host, named } = to;
+        let bound = if *named {
+            self.grant.binds_named(name, host)
+        } else {
+            asked.hosts.contains(host) && self.grant.binds(name, host)
+        };
+        if !bound {
             return Err(NotSent::because(format!("the credential {name} is not for {host}")));
         }
         let secret = self.secrets.find(name).ok_or_else(|| NotSent::MissingCredential {

@@ -18,6 +18,9 @@ pub struct Outgoing {
     pub body: Option<Vec<u8>>,
     pub timeout: Duration,
     pub max_response_bytes: u64,
+    /// An operator named the very origin: it may be a server of their own, in a private network and
+    /// at plain http.
+    pub named: bool,
     pub call: CallContext,
 }
 

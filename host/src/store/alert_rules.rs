@@ -9,7 +9,7 @@ use crate::{
     error::Expected,
     ids::{AlertRuleId, BrandId, WorkspaceId},
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, query, query_as, types::Json};
 
@@ -205,6 +205,41 @@ pub async fn waiting_for(
              ORDER BY alert_rules.workspace_id, alert_rules.id",
         )
         .await
+}
+
+/// The rules on metrics that were not held against `day` or a later one yet.
+pub async fn on_metrics(
+    conn: &mut Conn,
+    workspace: WorkspaceId,
+    day: NaiveDate,
+) -> Result<Vec<AlertRule>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT * FROM alert_rules
+         WHERE workspace_id = $1 AND enabled AND condition->>'kind' = 'metric'
+           AND (evaluated_on IS NULL OR evaluated_on < $2)
+         ORDER BY id",
+    )
+    .bind(workspace)
+    .bind(day)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// Notes that a rule was held against `day`; `false` when it was before, or was changed meanwhile.
+pub async fn evaluated(conn: &mut Conn, rule: &AlertRule, day: NaiveDate) -> Result<bool> {
+    let noted = on_db!(conn, |c| query(
+        "UPDATE alert_rules SET evaluated_on = $4
+         WHERE workspace_id = $1 AND id = $2 AND version = $3
+           AND (evaluated_on IS NULL OR evaluated_on < $4)",
+    )
+    .bind(rule.workspace_id)
+    .bind(rule.id)
+    .bind(rule.version)
+    .bind(day)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(noted > 0)
 }
 
 /// Writes the settings of a rule, as a new version, when the stored one is still at the version

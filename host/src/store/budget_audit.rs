@@ -12,7 +12,7 @@ use crate::{
     ids::{LedgerEntryId, RunId, WorkspaceId},
 };
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use sqlx::{FromRow, query_as};
+use sqlx::{FromRow, query, query_as};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -146,6 +146,38 @@ pub struct Difference {
     pub spent: i64,
     pub ledger_reserved: i64,
     pub ledger_spent: i64,
+}
+
+/// Makes a row of `budget_days` say what the ledger said. What calls book meanwhile is kept: the
+/// difference is added, not the sum written.
+pub async fn correct(
+    conn: &mut Conn,
+    day: NaiveDate,
+    difference: &Difference,
+    now: DateTime<Utc>,
+) -> Result<()> {
+    let Difference { scope, workspace, engine, reserved, spent, ledger_reserved, ledger_spent } =
+        difference;
+    on_db!(conn, |c| query(
+        "INSERT INTO budget_days (scope, workspace_id, engine, day, reserved_micros,
+                                  spent_micros, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7)
+         ON CONFLICT (scope, workspace_id, engine, day) DO UPDATE
+         SET reserved_micros = budget_days.reserved_micros + excluded.reserved_micros,
+             spent_micros = budget_days.spent_micros + excluded.spent_micros,
+             updated_at = excluded.updated_at",
+    )
+    .bind(*scope)
+    .bind(workspace)
+    .bind(engine)
+    .bind(day)
+    .bind(ledger_reserved - reserved)
+    .bind(ledger_spent - spent)
+    .bind(now)
+    .execute(c)
+    .await
+    .map(drop))?;
+    Ok(())
 }
 
 #[derive(FromRow)]

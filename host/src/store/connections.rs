@@ -126,6 +126,38 @@ pub async fn update(
     updated.ok_or(Error::Changed("connection"))
 }
 
+/// The page of all workspaces' connections that follows `after`.
+pub async fn of_all(
+    conn: &mut Conn,
+    after: Option<ConnectionId>,
+    limit: i64,
+) -> Result<Vec<Connection>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT * FROM connections WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// Replaces what seals the secret of a connection; `false` when it was changed meanwhile.
+pub async fn reseal(conn: &mut Conn, before: &Connection, secret: &[u8]) -> Result<bool> {
+    let changed = on_db!(conn, |c| {
+        query(
+        "UPDATE connections SET secret = $3 WHERE workspace_id = $1 AND id = $2 AND secret = $4",
+    )
+    .bind(before.workspace_id)
+    .bind(before.id)
+    .bind(secret)
+    .bind(&before.secret)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected())
+    })?;
+    Ok(changed > 0)
+}
+
 /// Notes what came of a test.
 pub async fn tested(
     conn: &mut Conn,

@@ -10,8 +10,6 @@ pub struct Credential {
     pub engine: String,
     /// As the provider calls it.
     pub name: String,
-    /// The master key that sealed it.
-    pub key_id: String,
     pub sealed: Vec<u8>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -19,20 +17,17 @@ pub struct Credential {
 
 /// Stores a credential, in the place of one of the same name.
 pub async fn save(conn: &mut Conn, credential: &Credential) -> Result<()> {
-    let Credential { workspace_id, engine, name, key_id, sealed, created_at, updated_at } =
-        credential;
+    let Credential { workspace_id, engine, name, sealed, created_at, updated_at } = credential;
     on_db!(conn, |c| query(
-        "INSERT INTO provider_credentials (workspace_id, engine, name, key_id, sealed,
-                                           created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7)
+        "INSERT INTO provider_credentials (workspace_id, engine, name, sealed, created_at,
+                                           updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6)
          ON CONFLICT (workspace_id, engine, name) DO UPDATE
-         SET key_id = excluded.key_id, sealed = excluded.sealed,
-             updated_at = excluded.updated_at",
+         SET sealed = excluded.sealed, updated_at = excluded.updated_at",
     )
     .bind(workspace_id)
     .bind(engine)
     .bind(name)
-    .bind(key_id)
     .bind(sealed)
     .bind(created_at)
     .bind(updated_at)
@@ -79,41 +74,38 @@ pub async fn delete(
     if deleted == 0 { Err(Error::NotFound("credential")) } else { Ok(()) }
 }
 
-/// Some that another master key than `key_id` sealed, of all workspaces.
-pub async fn sealed_otherwise(
+/// The page of all workspaces' credentials that follows `after`.
+pub async fn of_all(
     conn: &mut Conn,
-    key_id: &str,
+    after: Option<&Credential>,
     limit: i64,
 ) -> Result<Vec<Credential>> {
     Ok(on_db!(conn, |c| query_as(
-        "SELECT * FROM provider_credentials WHERE key_id <> $1
-         ORDER BY workspace_id, engine, name LIMIT $2",
+        "SELECT * FROM provider_credentials
+         WHERE $1 IS NULL OR (workspace_id, engine, name) > ($1, $2, $3)
+         ORDER BY workspace_id, engine, name LIMIT $4",
     )
-    .bind(key_id)
+    .bind(after.map(|row| row.workspace_id))
+    .bind(after.map(|row| &row.engine))
+    .bind(after.map(|row| &row.name))
     .bind(limit)
     .fetch_all(c)
     .await)?)
 }
 
-/// Replaces what seals a credential, unless it was set anew meanwhile.
-pub async fn reseal(
-    conn: &mut Conn,
-    before: &Credential,
-    key_id: &str,
-    sealed: &[u8],
-) -> Result<()> {
-    on_db!(conn, |c| query(
-        "UPDATE provider_credentials SET key_id = $5, sealed = $6
+/// Replaces what seals a credential; `false` when it was set anew meanwhile.
+pub async fn reseal(conn: &mut Conn, before: &Credential, sealed: &[u8]) -> Result<bool> {
+    let changed = on_db!(conn, |c| query(
+        "UPDATE provider_credentials SET sealed = $5
          WHERE workspace_id = $1 AND engine = $2 AND name = $3 AND sealed = $4",
     )
     .bind(before.workspace_id)
     .bind(&before.engine)
     .bind(&before.name)
     .bind(&before.sealed)
-    .bind(key_id)
     .bind(sealed)
     .execute(c)
     .await
-    .map(drop))?;
-    Ok(())
+    .map(|done| done.rows_affected()))?;
+    Ok(changed > 0)
 }

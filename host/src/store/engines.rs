@@ -23,6 +23,8 @@ pub struct Engine {
     /// Runs of this engine in flight at once, per process.
     pub concurrency: i64,
     pub daily_budget_micros: Option<i64>,
+    /// Research may be asked for, within the engine's own budget.
+    pub allow_research: bool,
     /// Why the engine is not asked until somebody acts.
     pub needs_attention: Option<String>,
     /// Until when its runs wait.
@@ -47,6 +49,7 @@ pub struct NewEngine {
     pub config: serde_json::Value,
     pub concurrency: i64,
     pub daily_budget_micros: Option<i64>,
+    pub allow_research: bool,
 }
 
 /// Runs of one engine in flight at once when nothing else was said.
@@ -67,6 +70,7 @@ impl NewEngine {
             config: serde_json::json!({}),
             concurrency: DEFAULT_CONCURRENCY,
             daily_budget_micros: None,
+            allow_research: false,
         }
     }
 }
@@ -121,18 +125,20 @@ pub async fn save(
         config,
         concurrency,
         daily_budget_micros,
+        allow_research,
     } = new;
     let saved: Option<Engine> = on_db!(conn, |c| query_as(
         "INSERT INTO engines (workspace_id, key, enabled, surface, model, language, country,
                               location, device, config, concurrency, daily_budget_micros,
-                              version, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1, $13, $13)
+                              allow_research, version, created_at, updated_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $15, 1, $13, $13)
          ON CONFLICT (workspace_id, key) DO UPDATE
          SET enabled = excluded.enabled, surface = excluded.surface, model = excluded.model,
              language = excluded.language, country = excluded.country,
              location = excluded.location, device = excluded.device, config = excluded.config,
              concurrency = excluded.concurrency,
-             daily_budget_micros = excluded.daily_budget_micros, needs_attention = NULL,
+             daily_budget_micros = excluded.daily_budget_micros,
+             allow_research = excluded.allow_research, needs_attention = NULL,
              paused_until = NULL, version = engines.version + 1, updated_at = excluded.updated_at
          WHERE $14 IS NULL OR engines.version = $14
          RETURNING *",
@@ -151,6 +157,7 @@ pub async fn save(
     .bind(daily_budget_micros)
     .bind(now)
     .bind(expected)
+    .bind(allow_research)
     .fetch_optional(c)
     .await)?;
     saved.ok_or(Error::Changed("engine"))

@@ -3,8 +3,9 @@
 //! **Invariant:** a column is exported because it stands here. Secrets, hashes and what the
 //! platform needs for itself do not.
 
-use super::{Conn, on_db};
+use super::{Conn, on_db, raw_payloads};
 use crate::{Result, ids::WorkspaceId};
+use anyhow::Context;
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde_json::Value;
 use sqlx::{QueryBuilder, Row as _, postgres::PgRow, sqlite::SqliteRow, types::Json};
@@ -16,11 +17,34 @@ pub struct Section {
     pub name: &'static str,
     /// Where the rows come from; `k` is the table whose ids order the pages.
     from: &'static str,
-    /// The table whose ids order the pages; the rows are few when there is none.
-    pages: Option<&'static str>,
+    pages: Pages,
     order: &'static str,
     columns: &'static [(&'static str, &'static str, Kind)],
 }
+
+/// How the rows of a section are read in pieces.
+#[derive(Debug, Clone, Copy)]
+enum Pages {
+    /// They are few: at once.
+    Whole,
+    /// By the ids of this table.
+    Ids(&'static str),
+    /// By the numbers that are the ids of this table.
+    Numbers(&'static str),
+    /// By the digests of this table, whose rows are as large as they say.
+    Digests(&'static str),
+}
+
+/// The last row of a page.
+#[derive(Debug, Clone)]
+pub enum Mark {
+    Id(Uuid),
+    Number(i64),
+    Digest(Vec<u8>),
+}
+
+/// Bytes of documents that are read at once; a single one may be larger.
+const DOCUMENTS: i64 = 8 << 20;
 
 /// How a column is read.
 #[derive(Debug, Clone, Copy)]
@@ -33,15 +57,17 @@ enum Kind {
     Day,
     Document,
     Bytes,
+    /// A compressed document.
+    Packed,
 }
-use Kind::{Bytes, Day, Document, Flag, Id, Number, Text, Time};
+use Kind::{Bytes, Day, Document, Flag, Id, Number, Packed, Text, Time};
 
 /// Everything that belongs to a workspace and was not made by the platform for itself.
 pub const SECTIONS: &[Section] = &[
     Section {
         name: "workspace",
         from: "workspaces k WHERE k.id = $1",
-        pages: None,
+        pages: Pages::Whole,
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -55,7 +81,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "brands",
         from: "brands k WHERE k.workspace_id = $1",
-        pages: Some("brands"),
+        pages: Pages::Ids("brands"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -71,7 +97,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "brand_facts",
         from: "brand_facts k WHERE k.workspace_id = $1",
-        pages: None,
+        pages: Pages::Whole,
         order: "k.brand_id, k.version",
         columns: &[
             ("brand_id", "k.brand_id", Id),
@@ -84,7 +110,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "intents",
         from: "intents k WHERE k.workspace_id = $1",
-        pages: Some("intents"),
+        pages: Pages::Ids("intents"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -97,7 +123,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "topics",
         from: "topics k WHERE k.workspace_id = $1",
-        pages: Some("topics"),
+        pages: Pages::Ids("topics"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -109,7 +135,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "personas",
         from: "personas k WHERE k.workspace_id = $1",
-        pages: Some("personas"),
+        pages: Pages::Ids("personas"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -122,7 +148,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "prompts",
         from: "prompts k WHERE k.workspace_id = $1",
-        pages: Some("prompts"),
+        pages: Pages::Ids("prompts"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -144,7 +170,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "prompt_versions",
         from: "prompt_versions k WHERE k.workspace_id = $1",
-        pages: Some("prompt_versions"),
+        pages: Pages::Ids("prompt_versions"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -159,7 +185,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "engines",
         from: "engines k WHERE k.workspace_id = $1",
-        pages: None,
+        pages: Pages::Whole,
         order: "k.key",
         columns: &[
             ("key", "k.key", Text),
@@ -173,6 +199,7 @@ pub const SECTIONS: &[Section] = &[
             ("config", "k.config", Document),
             ("concurrency", "k.concurrency", Number),
             ("daily_budget_micros", "k.daily_budget_micros", Number),
+            ("allow_research", "k.allow_research", Flag),
             ("created_at", "k.created_at", Time),
             ("updated_at", "k.updated_at", Time),
         ],
@@ -180,7 +207,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "schedules",
         from: "schedules k WHERE k.workspace_id = $1",
-        pages: None,
+        pages: Pages::Whole,
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -197,7 +224,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "batches",
         from: "batches k WHERE k.workspace_id = $1",
-        pages: Some("batches"),
+        pages: Pages::Ids("batches"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -215,7 +242,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "runs",
         from: "runs k WHERE k.workspace_id = $1",
-        pages: Some("runs"),
+        pages: Pages::Ids("runs"),
         order: "k.id",
         columns: &[
             ("id", "k.id", Id),
@@ -239,7 +266,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "answers",
         from: "runs k JOIN answers a ON a.run_number = k.number WHERE k.workspace_id = $1",
-        pages: Some("runs"),
+        pages: Pages::Ids("runs"),
         order: "k.id",
         columns: &[
             ("run_id", "k.id", Id),
@@ -255,7 +282,7 @@ pub const SECTIONS: &[Section] = &[
         name: "mentions",
         from: "runs k JOIN mentions m ON m.run_number = k.number
                JOIN brands b ON b.number = m.brand WHERE k.workspace_id = $1",
-        pages: Some("runs"),
+        pages: Pages::Ids("runs"),
         order: "k.id, m.start",
         columns: &[
             ("run_id", "k.id", Id),
@@ -273,7 +300,7 @@ pub const SECTIONS: &[Section] = &[
         from: "runs k JOIN citations c ON c.run_number = k.number
                JOIN domains d ON d.number = c.domain
                LEFT JOIN brands b ON b.number = c.brand WHERE k.workspace_id = $1",
-        pages: Some("runs"),
+        pages: Pages::Ids("runs"),
         order: "k.id, c.position",
         columns: &[
             ("run_id", "k.id", Id),
@@ -292,7 +319,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         name: "cost_ledger",
         from: "runs k JOIN cost_ledger l ON l.run_id = k.id WHERE k.workspace_id = $1",
-        pages: Some("runs"),
+        pages: Pages::Ids("runs"),
         order: "k.id, l.attempt, l.kind",
         columns: &[
             ("id", "l.id", Id),
@@ -309,6 +336,38 @@ pub const SECTIONS: &[Section] = &[
     },
 ];
 
+/// What an export holds when it is asked for by the name of its section.
+pub const ON_REQUEST: &[Section] = &[
+    Section {
+        name: "audit_log",
+        from: "audit_logs k WHERE k.workspace_id = $1",
+        pages: Pages::Numbers("audit_logs"),
+        order: "k.id",
+        columns: &[
+            ("id", "k.id", Number),
+            ("actor", "k.actor", Text),
+            ("action", "k.action", Text),
+            ("resource_type", "k.resource_type", Text),
+            ("resource_id", "k.resource_id", Text),
+            ("payload", "k.payload", Document),
+            ("request_id", "k.request_id", Text),
+            ("created_at", "k.created_at", Time),
+        ],
+    },
+    Section {
+        name: "raw_payloads",
+        from: "raw_payloads k WHERE k.workspace_id = $1",
+        pages: Pages::Digests("raw_payloads"),
+        order: "k.digest",
+        columns: &[
+            ("digest", "k.digest", Bytes),
+            ("size", "k.size", Number),
+            ("created_at", "k.created_at", Time),
+            ("document", "k.bytes", Packed),
+        ],
+    },
+];
+
 impl Section {
     /// Names of the columns, in their order.
     pub fn columns(&self) -> impl Iterator<Item = &'static str> + '_ {
@@ -316,64 +375,142 @@ impl Section {
     }
 }
 
-/// The rows that belong to the `limit` ids after `after`, and the last of these ids; `None` when
-/// there is none after it, or the rows are not read by pages.
+/// Binds a mark, whichever it is.
+macro_rules! bind_mark {
+    ($query:expr, $mark:expr) => {
+        match $mark {
+            Mark::Id(id) => $query.bind(id),
+            Mark::Number(number) => $query.bind(number),
+            Mark::Digest(digest) => $query.bind(digest),
+        }
+    };
+}
+
+/// The last of the next ids of a table, whatever these are.
+macro_rules! last_id {
+    ($conn:ident, $id:ty, $table:ident, $workspace:ident, $after:ident, $limit:ident) => {{
+        let ids = format!(
+            "SELECT id FROM {} WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $3",
+            $table
+        );
+        let ids: Vec<$id> = on_db!($conn, |c| QueryBuilder::new(ids)
+            .build_query_scalar()
+            .bind($workspace)
+            .bind($after)
+            .bind($limit)
+            .fetch_all(c)
+            .await)?;
+        ids.last().copied()
+    }};
+}
+
+/// The last of the next `limit` rows after `after`, or of fewer when they are large; `None` when
+/// there is none.
+async fn next_mark(
+    conn: &mut Conn,
+    pages: Pages,
+    workspace: WorkspaceId,
+    after: &Mark,
+    limit: i64,
+) -> Result<Option<Mark>> {
+    Ok(match (pages, after) {
+        (Pages::Ids(table), Mark::Id(after)) => {
+            last_id!(conn, Uuid, table, workspace, after, limit).map(Mark::Id)
+        }
+        (Pages::Numbers(table), Mark::Number(after)) => {
+            last_id!(conn, i64, table, workspace, after, limit).map(Mark::Number)
+        }
+        (Pages::Digests(table), Mark::Digest(after)) => {
+            let sizes = format!(
+                "SELECT digest, size FROM {table} WHERE workspace_id = $1 AND digest > $2
+                 ORDER BY digest LIMIT $3"
+            );
+            let sizes: Vec<(Vec<u8>, i64)> = on_db!(conn, |c| QueryBuilder::new(sizes)
+                .build_query_as()
+                .bind(workspace)
+                .bind(after)
+                .bind(limit)
+                .fetch_all(c)
+                .await)?;
+            let (mut sum, mut last) = (0_i64, None);
+            for (digest, size) in sizes {
+                sum = sum.saturating_add(size);
+                if last.is_some() && sum > DOCUMENTS {
+                    break;
+                }
+                last = Some(Mark::Digest(digest));
+            }
+            last
+        }
+        _ => None,
+    })
+}
+
+impl Pages {
+    /// Before the first row.
+    fn start(self) -> Option<Mark> {
+        match self {
+            Pages::Whole => None,
+            Pages::Ids(_) => Some(Mark::Id(Uuid::nil())),
+            Pages::Numbers(_) => Some(Mark::Number(0)),
+            Pages::Digests(_) => Some(Mark::Digest(vec![])),
+        }
+    }
+
+    const fn key(self) -> &'static str {
+        if matches!(self, Pages::Digests(_)) { "k.digest" } else { "k.id" }
+    }
+}
+
+/// The rows of the `limit` keys after `after` (from the first when `None`), fewer when they are
+/// large, and the last of these keys; `None` when there is none after it, or the rows are not read
+/// by pages.
 pub async fn page(
     conn: &mut Conn,
     section: &Section,
     workspace: WorkspaceId,
-    after: Uuid,
+    after: Option<Mark>,
     limit: i64,
-) -> Result<(Vec<Vec<Value>>, Option<Uuid>)> {
-    let mut last = None;
-    if let Some(table) = section.pages {
-        let ids = format!(
-            "SELECT id FROM {table} WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $3"
-        );
-        let ids: Vec<Uuid> = on_db!(conn, |c| QueryBuilder::new(ids)
-            .build_query_scalar()
-            .bind(workspace)
-            .bind(after)
-            .bind(limit)
-            .fetch_all(c)
-            .await)?;
-        last = ids.last().copied();
-        if last.is_none() {
-            return Ok((vec![], None));
-        }
+) -> Result<(Vec<Vec<Value>>, Option<Mark>)> {
+    let mut bounds = None;
+    if let Some(after) = after.or(section.pages.start()) {
+        let last = next_mark(conn, section.pages, workspace, &after, limit).await?;
+        let Some(last) = last else { return Ok((vec![], None)) };
+        bounds = Some([after, last]);
     }
     let columns: Vec<&str> = section.columns.iter().map(|(_, column, _)| *column).collect();
-    let range = if last.is_some() { " AND k.id > $2 AND k.id <= $3" } else { "" };
+    let key = section.pages.key();
+    let range =
+        bounds.as_ref().map_or_else(String::new, |_| format!(" AND {key} > $2 AND {key} <= $3"));
     let (columns, from, order) = (columns.join(", "), section.from, section.order);
     let sql = format!("SELECT {columns} FROM {from}{range} ORDER BY {order}");
     let kinds: Vec<Kind> = section.columns.iter().map(|(.., kind)| *kind).collect();
-    let bounds = last.map(|last| [after, last]);
     let rows = on_db!(conn,
     postgres: |c| {
         let mut query = QueryBuilder::new(sql);
         let mut query = query.build().bind(workspace);
-        for bound in bounds.into_iter().flatten() {
-            query = query.bind(bound);
+        for bound in bounds.iter().flatten() {
+            query = bind_mark!(query, bound);
         }
         let rows = query.fetch_all(c).await?;
-        rows.iter().map(|row| of_postgres(row, &kinds)).collect::<sqlx::Result<_>>()?
+        rows.iter().map(|row| of_postgres(row, &kinds)).collect::<Result<_>>()?
     },
     sqlite: |c| {
         let mut query = QueryBuilder::new(sql);
         let mut query = query.build().bind(workspace);
-        for bound in bounds.into_iter().flatten() {
-            query = query.bind(bound);
+        for bound in bounds.iter().flatten() {
+            query = bind_mark!(query, bound);
         }
         let rows = query.fetch_all(c).await?;
-        rows.iter().map(|row| of_sqlite(row, &kinds)).collect::<sqlx::Result<_>>()?
+        rows.iter().map(|row| of_sqlite(row, &kinds)).collect::<Result<_>>()?
     });
-    Ok((rows, last))
+    Ok((rows, bounds.map(|[_, last]| last)))
 }
 
 macro_rules! reader {
     ($name:ident, $row:ty) => {
-        fn $name(row: &$row, kinds: &[Kind]) -> sqlx::Result<Vec<Value>> {
-            let of = |index: usize, kind: &Kind| -> sqlx::Result<Value> {
+        fn $name(row: &$row, kinds: &[Kind]) -> Result<Vec<Value>> {
+            let of = |index: usize, kind: &Kind| -> Result<Value> {
                 Ok(match kind {
                     Id => row.try_get::<Option<Uuid>, _>(index)?.map(|id| id.to_string()).into(),
                     Text => row.try_get::<Option<String>, _>(index)?.into(),
@@ -388,6 +525,10 @@ macro_rules! reader {
                         row.try_get::<Option<Json<Value>>, _>(index)?.map_or(Value::Null, |j| j.0)
                     }
                     Bytes => row.try_get::<Option<Vec<u8>>, _>(index)?.map(hex::encode).into(),
+                    Packed => {
+                        let document = raw_payloads::unpack(&row.try_get::<Vec<u8>, _>(index)?)?;
+                        serde_json::from_slice(&document).context("read a stored raw answer")?
+                    }
                 })
             };
             kinds.iter().enumerate().map(|(index, kind)| of(index, kind)).collect()

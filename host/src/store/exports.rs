@@ -7,7 +7,7 @@ use crate::{
     ids::{ExportId, WorkspaceId},
 };
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, query, query_as, query_scalar};
+use sqlx::{FromRow, query, query_as, query_scalar, types::Json};
 
 /// A workspace's data as one file.
 #[derive(Debug, Clone, FromRow)]
@@ -16,6 +16,8 @@ pub struct Export {
     pub workspace_id: WorkspaceId,
     pub state: ExportState,
     pub format: ExportFormat,
+    /// Sections that are there because they were asked for.
+    pub includes: Json<Vec<String>>,
     /// Files in the archive.
     pub files: i64,
     /// Rows in all of them.
@@ -51,19 +53,21 @@ pub async fn insert(
     conn: &mut Conn,
     workspace: WorkspaceId,
     format: ExportFormat,
+    includes: &[String],
     created_by: &str,
     now: DateTime<Utc>,
 ) -> Result<Export> {
     on_db!(conn, |c| query_as(
-        "INSERT INTO exports (id, workspace_id, state, format, files, records, size, created_by,
-                              created_at)
-         VALUES ($1, $2, 'running', $3, 0, 0, 0, $4, $5) RETURNING *",
+        "INSERT INTO exports (id, workspace_id, state, format, includes, files, records, size,
+                              created_by, created_at)
+         VALUES ($1, $2, 'running', $3, $6, 0, 0, 0, $4, $5) RETURNING *",
     )
     .bind(ExportId::generate())
     .bind(workspace)
     .bind(format)
     .bind(created_by)
     .bind(now)
+    .bind(Json(includes))
     .fetch_one(c)
     .await)
     .unique("export")

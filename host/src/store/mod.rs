@@ -11,15 +11,20 @@
 //! [`as_tenant`].
 
 use sqlx::{
-    Connection as _, Executor, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
+    Connection as _, Executor, FromRow, PgConnection, PgPool, Postgres, Sqlite, SqliteConnection,
     SqlitePool, Transaction,
     migrate::Migrator,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
-    query_scalar,
+    query_as, query_scalar,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
 
 pub mod activations;
 pub mod alert_rules;
@@ -48,6 +53,7 @@ pub mod derived;
 pub mod diagnostics;
 pub mod dispatches;
 pub mod engines;
+pub mod erasures;
 pub mod events;
 pub mod export_rows;
 pub mod exports;
@@ -136,12 +142,71 @@ pub struct MigrationStatus {
     pub applied: i64,
     /// Version of the newest migration of this binary.
     pub known: i64,
+    /// Of this binary, those that the database lacks.
+    pub missing: Vec<i64>,
+    /// Of the database, those that this binary does not know.
+    pub unknown: Vec<i64>,
+    /// Those that say something else here than what was applied, or did not come to their end.
+    pub altered: Vec<i64>,
 }
 
 impl MigrationStatus {
-    pub fn is_current(&self) -> bool {
-        self.applied == self.known
+    /// Holds the migrations of a database against those of this binary, one by one.
+    fn of(applied: &[AppliedMigration], migrator: &Migrator) -> Self {
+        let known: BTreeMap<i64, &[u8]> =
+            migrator.iter().map(|known| (known.version, &*known.checksum)).collect();
+        let versions: BTreeSet<i64> = applied.iter().map(|applied| applied.version).collect();
+        let differs = |applied: &&AppliedMigration| {
+            let known = known.get(&applied.version);
+            known.is_some_and(|checksum| !applied.success || *checksum != applied.checksum)
+        };
+        MigrationStatus {
+            applied: versions.last().copied().unwrap_or(0),
+            known: known.keys().last().copied().unwrap_or(0),
+            missing: known.keys().filter(|v| !versions.contains(v)).copied().collect(),
+            unknown: versions.iter().filter(|v| !known.contains_key(v)).copied().collect(),
+            altered: applied.iter().filter(differs).map(|applied| applied.version).collect(),
+        }
     }
+
+    pub fn is_current(&self) -> bool {
+        self.missing.is_empty() && self.can_migrate()
+    }
+
+    /// Whether this binary may touch the database at all.
+    pub fn can_migrate(&self) -> bool {
+        self.unknown.is_empty() && self.altered.is_empty()
+    }
+
+    /// What is wrong with the schema, and what to do.
+    pub fn advice(&self) -> String {
+        let list = |versions: &[i64]| {
+            versions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+        };
+        if !self.unknown.is_empty() {
+            let unknown = list(&self.unknown);
+            return format!(
+                "the database has migrations that this binary does not know ({unknown}): run a \
+                 newer one"
+            );
+        }
+        if !self.altered.is_empty() {
+            let altered = list(&self.altered);
+            return format!(
+                "migrations of the database are not those of this binary ({altered}): run the \
+                 binary that made it, or restore a backup"
+            );
+        }
+        format!("the database lacks migrations ({}): run `aiv migrate`", list(&self.missing))
+    }
+}
+
+/// A migration as the database remembers it.
+#[derive(Debug, Clone, FromRow)]
+struct AppliedMigration {
+    version: i64,
+    checksum: Vec<u8>,
+    success: bool,
 }
 
 impl Store {
@@ -204,7 +269,8 @@ impl Store {
     }
 
     pub async fn migration_status(&self) -> anyhow::Result<MigrationStatus> {
-        const APPLIED: &str = "SELECT COALESCE(MAX(version), 0) FROM _sqlx_migrations";
+        const APPLIED: &str =
+            "SELECT version, checksum, success FROM _sqlx_migrations ORDER BY version";
         let mut conn = self.read().await?;
         // A database that was never migrated has no such table.
         let tables: i64 = on_db!(conn,
@@ -214,13 +280,12 @@ impl Store {
             sqlite: |c| query_scalar("SELECT COUNT(*) FROM sqlite_schema
                 WHERE name = '_sqlx_migrations'")
                 .fetch_one(c).await)?;
-        let applied = match tables {
-            0 => 0,
-            _ => on_db!(conn, |c| query_scalar(APPLIED).fetch_one(c).await)?,
+        let applied: Vec<AppliedMigration> = match tables {
+            0 => vec![],
+            _ => on_db!(conn, |c| query_as(APPLIED).fetch_all(c).await)?,
         };
         let migrator = if matches!(self, Store::Postgres(_)) { &POSTGRES } else { &SQLITE };
-        let known = migrator.iter().map(|migration| migration.version).max().unwrap_or(0);
-        Ok(MigrationStatus { applied, known })
+        Ok(MigrationStatus::of(&applied, migrator))
     }
 
     /// A connection to read with. Inside [`as_tenant`] it sees one workspace.
@@ -395,5 +460,46 @@ impl std::ops::Deref for Tx {
 impl std::ops::DerefMut for Tx {
     fn deref_mut(&mut self) -> &mut Conn {
         &mut self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn migrations_are_compared_one_by_one() {
+        let all: Vec<_> = SQLITE
+            .iter()
+            .map(|known| AppliedMigration {
+                version: known.version,
+                checksum: known.checksum.to_vec(),
+                success: true,
+            })
+            .collect();
+        let status = |applied: &[AppliedMigration]| MigrationStatus::of(applied, &SQLITE);
+        assert!(status(&all).is_current());
+        let empty = status(&[]);
+        assert_eq!((empty.applied, empty.missing.len()), (0, all.len()));
+        assert!(empty.can_migrate() && !empty.is_current());
+
+        // One that came later than the newest: a branch that was merged.
+        let mut gap = all.clone();
+        let lost = gap.remove(3);
+        let gap = status(&gap);
+        assert_eq!((gap.applied, &gap.missing), (gap.known, &vec![lost.version]));
+        assert!(!gap.is_current() && gap.advice().contains("aiv migrate"), "{}", gap.advice());
+
+        let mut newer = all.clone();
+        newer.push(AppliedMigration { version: 9999, ..lost });
+        let newer = status(&newer);
+        assert!(!newer.can_migrate() && newer.advice().contains("9999"), "{}", newer.advice());
+
+        let mut altered = all;
+        altered[5].checksum[0] ^= 1;
+        altered[7].success = false;
+        let altered = status(&altered);
+        assert_eq!(altered.altered.len(), 2);
+        assert!(!altered.can_migrate() && altered.advice().contains("restore a backup"));
     }
 }

@@ -23,6 +23,9 @@ pub struct CallMinute {
     pub guest: i64,
     pub host: i64,
     pub vendor: i64,
+    /// Of `vendor`, those that the component may have caused: an answer that it could not read, a
+    /// request that was refused as wrong.
+    pub suspect: i64,
     pub cost_micros: i64,
     /// When it last ended without a fault of its own.
     pub sound_at: Option<DateTime<Utc>>,
@@ -92,6 +95,7 @@ pub async fn add(conn: &mut Conn, minutes: &[CallMinute], latencies: &[Latency])
         .column("guest", |row| row.guest)
         .column("host", |row| row.host)
         .column("vendor", |row| row.vendor)
+        .column("suspect", |row| row.suspect)
         .column("cost_micros", |row| row.cost_micros)
         .column("sound_at", |row| row.sound_at)
         .insert(
@@ -102,6 +106,7 @@ pub async fn add(conn: &mut Conn, minutes: &[CallMinute], latencies: &[Latency])
                  guest = provider_minutes.guest + excluded.guest,
                  host = provider_minutes.host + excluded.host,
                  vendor = provider_minutes.vendor + excluded.vendor,
+                 suspect = provider_minutes.suspect + excluded.suspect,
                  cost_micros = provider_minutes.cost_micros + excluded.cost_micros,
                  sound_at = CASE WHEN provider_minutes.sound_at IS NULL
                                      OR excluded.sound_at > provider_minutes.sound_at
@@ -199,6 +204,7 @@ pub async fn since(
         "SELECT m.digest, MAX(m.minute) AS minute, CAST(SUM(succeeded) AS BIGINT) AS succeeded,
                 CAST(SUM(guest) AS BIGINT) AS guest, CAST(SUM(host) AS BIGINT) AS host,
                 CAST(SUM(vendor) AS BIGINT) AS vendor,
+                CAST(SUM(suspect) AS BIGINT) AS suspect,
                 CAST(SUM(cost_micros) AS BIGINT) AS cost_micros, MAX(sound_at) AS sound_at
          FROM provider_minutes m JOIN provider_artifacts a ON a.digest = m.digest
          WHERE a.provider_key = $1 AND m.minute >= $2 GROUP BY m.digest ORDER BY m.digest",

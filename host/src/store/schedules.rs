@@ -365,6 +365,27 @@ pub async fn fires(
     .await)?)
 }
 
+/// Forgets what became of slots before `before`, in all workspaces. No slot fires again for it: a
+/// schedule only ever steps on.
+pub async fn purge_fires(conn: &mut Conn, before: DateTime<Utc>) -> Result<u64> {
+    Ok(on_db!(conn, |c| query("DELETE FROM schedule_fires WHERE fired_at < $1")
+        .bind(before)
+        .execute(c)
+        .await
+        .map(|done| done.rows_affected()))?)
+}
+
+/// How many schedules a workspace made itself.
+pub async fn count(conn: &mut Conn, workspace: WorkspaceId, provided: &str) -> Result<i64> {
+    Ok(on_db!(conn, |c| query_scalar(
+        "SELECT COUNT(*) FROM schedules WHERE workspace_id = $1 AND queue <> $2",
+    )
+    .bind(workspace)
+    .bind(provided)
+    .fetch_one(c)
+    .await)?)
+}
+
 /// A workspace that lacks the schedule for a queue, or has it in another zone than its own.
 #[derive(Debug, Clone, FromRow)]
 pub struct Lacking {

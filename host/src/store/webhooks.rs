@@ -239,6 +239,41 @@ pub async fn disable(
     Ok(changed > 0)
 }
 
+/// The page of all workspaces' webhooks that follows `after`.
+pub async fn of_all(conn: &mut Conn, after: Option<WebhookId>, limit: i64) -> Result<Vec<Webhook>> {
+    Ok(on_db!(conn, |c| query_as(
+        "SELECT * FROM webhooks WHERE $1 IS NULL OR id > $1 ORDER BY id LIMIT $2",
+    )
+    .bind(after)
+    .bind(limit)
+    .fetch_all(c)
+    .await)?)
+}
+
+/// Replaces what seals the keys of a webhook; `false` when they were changed meanwhile.
+pub async fn reseal(
+    conn: &mut Conn,
+    before: &Webhook,
+    signing_key: &[u8],
+    previous_key: Option<&[u8]>,
+) -> Result<bool> {
+    let changed = on_db!(conn, |c| query(
+        "UPDATE webhooks SET signing_key = $3, previous_key = $4
+         WHERE workspace_id = $1 AND id = $2 AND signing_key = $5
+           AND previous_key IS NOT DISTINCT FROM $6",
+    )
+    .bind(before.workspace_id)
+    .bind(before.id)
+    .bind(signing_key)
+    .bind(previous_key)
+    .bind(&before.signing_key)
+    .bind(&before.previous_key)
+    .execute(c)
+    .await
+    .map(|done| done.rows_affected()))?;
+    Ok(changed > 0)
+}
+
 /// Forgets a webhook and its deliveries.
 pub async fn delete(conn: &mut Conn, workspace: WorkspaceId, id: WebhookId) -> Result<()> {
     on_db!(conn, |c| query("DELETE FROM webhooks WHERE workspace_id = $1 AND id = $2")

@@ -1,18 +1,23 @@
 //! Money across processes: exact limits, true books, and who may see and change what.
 
-use crate::support::Host;
+use crate::support::{
+    Host,
+    process::{aiv, text},
+};
 use aiv::{
+    Clock,
     ids::{LedgerEntryId, RunId},
     store::{
         api_keys::Role,
-        budget_audit,
+        budget_audit::{self, Difference},
         budgets::{self, Books, Closing, Policy, Verdict, Want},
         costs::LedgerEntry,
         workspaces::{self, WorkspacePatch},
     },
 };
 use proptest::{collection::vec, prelude::*, test_runner::TestRunner};
-use serde_json::json;
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use std::time::Instant;
 use tokio::task::JoinSet;
 
@@ -85,6 +90,45 @@ async fn audit(host: &Host) {
     let mut conn = host.app.store.read().await.unwrap();
     let differences = budget_audit::audit(&mut conn, DAY.parse().unwrap()).await.unwrap();
     assert_eq!(differences, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_finds_what_the_books_do_not_say_and_repairs_it() {
+    let host = Host::start().await;
+    // A doctor looks at the days around the real one.
+    let now = Clock::default().now();
+    let wrong = Difference {
+        scope: "workspace",
+        workspace: host.workspace.id.0,
+        engine: String::new(),
+        reserved: 0,
+        spent: 0,
+        ledger_reserved: 3,
+        ledger_spent: 70,
+    };
+    let mut tx = host.app.store.begin().await.unwrap();
+    budget_audit::correct(&mut tx, now.date_naive(), &wrong, now).await.unwrap();
+    tx.commit().await.unwrap();
+    let files = tempfile::tempdir().unwrap();
+    let doctor = |more: &[&str]| {
+        let mut command = aiv(files.path());
+        command.args(["doctor", "--json"]).args(more);
+        command.env("DATABASE_URL", host.app.config.database.url.expose_secret());
+        let output = command.output().unwrap();
+        let checks: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut checks = checks.as_array().unwrap().clone();
+        checks.retain(|check| check["name"] == "budgets");
+        assert_eq!(checks.len(), 1, "{}", text(&output));
+        checks.remove(0)
+    };
+    let found = doctor(&[]);
+    assert_eq!(found["verdict"], "warning");
+    let detail = found["detail"].as_str().unwrap();
+    for part in ["70 spent and 3 reserved", "ledger 0 and 0", "--repair-budgets"] {
+        assert!(detail.contains(part), "{detail}");
+    }
+    assert_eq!(doctor(&["--repair-budgets"])["verdict"], "ok");
+    assert_eq!(doctor(&[])["detail"], "they say what the ledger says");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

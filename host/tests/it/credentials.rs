@@ -5,13 +5,15 @@ use crate::support::{
     process::{aiv, json as output},
 };
 use aiv::{
+    config::Config,
     providers::{
         Providers, Registry, Transport,
         credentials::FixedCredential,
         replay::ReplayTransport,
         transport::{Incoming, Outgoing, TransportFailure},
     },
-    store::{costs, credentials},
+    store::{connections, costs, credentials, webhooks},
+    vault::{Place, Vault},
 };
 use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret;
@@ -71,10 +73,24 @@ async fn start() -> (Arc<Spy>, Host) {
 
 #[tokio::test]
 async fn without_a_master_key_nothing_is_stored() {
-    let host = Host::start_with(|config| config.auth.master_keys = None).await;
+    let host = Host::start().await;
+    let mut settings = Config::defaults().unwrap();
+    settings.database.url = "postgres://elsewhere/aiv".into();
+    host.app.vault.replace(&Vault::open(&settings.auth, &settings.database).unwrap());
     host.put("/v1/engines/perplexity", json!({})).await.expect(200);
     let refused = host.put(PATH, json!({"value": CANARY})).await.expect(409);
     assert!(refused["detail"].as_str().unwrap().contains("AIV_MASTER_KEYS"));
+    let refused = host.post("/v1/webhooks", json!({"url": "https://acme.com/hook"})).await;
+    assert!(refused.expect(409)["detail"].as_str().unwrap().contains("AIV_MASTER_KEYS"));
+}
+
+#[tokio::test]
+async fn an_embedded_database_needs_no_master_key() {
+    let host = Host::start_with(|config| config.auth.master_keys = None).await;
+    host.put("/v1/engines/perplexity", json!({})).await.expect(200);
+    let stored = host.put(PATH, json!({"value": CANARY})).await.status;
+    let embedded = host.app.config.database.url.expose_secret().starts_with("sqlite");
+    assert_eq!(stored, if embedded { 204 } else { 409 });
 }
 
 #[tokio::test]
@@ -187,6 +203,13 @@ async fn a_test_is_paid_from_the_budgets() {
 async fn a_master_key_is_rotated() {
     let (spy, host) = start().await;
     host.put(PATH, json!({"value": CANARY})).await;
+    let hook = json!({"url": "https://acme.com/hook"});
+    let webhook = host.post("/v1/webhooks", hook).await.expect(201);
+    let rotate = format!("/v1/webhooks/{}/rotate", webhook["webhook"]["id"].as_str().unwrap());
+    host.post(rotate, json!({"overlap_hours": 1})).await.expect(200);
+    let connection =
+        json!({"name": "ops", "kind": "webhook", "url": "https://acme.com", "secret": CANARY});
+    host.post("/v1/connections", connection).await.expect(201);
     let files = tempfile::tempdir().unwrap();
     let rotate = |keys: &str| {
         let mut command = aiv(files.path());
@@ -199,10 +222,27 @@ async fn a_master_key_is_rotated() {
     let failed = rotate(NEW).output().unwrap();
     assert!(!failed.status.success(), "the old key is needed to open");
     let both = format!("{NEW},{OLD}");
-    assert_eq!(output(&mut rotate(&both)), json!({"key_id": "b", "credentials": 1}));
-    assert_eq!(output(&mut rotate(&both)), json!({"key_id": "b", "credentials": 0}));
+    for count in [1, 0] {
+        let told = json!({
+            "key_id": "b", "credentials": count, "webhooks": count, "connections": count,
+        });
+        assert_eq!(output(&mut rotate(&both)), told);
+    }
+    let mut settings = host.app.config.as_ref().clone();
+    settings.auth.master_keys = Some(NEW.into());
+    let vault = Vault::open(&settings.auth, &settings.database).unwrap();
     let mut conn = host.app.store.read().await.unwrap();
-    let rows = credentials::list(&mut conn, host.workspace.id).await.unwrap();
-    assert_eq!(rows[0].key_id, "b");
+    let credential = credentials::of_all(&mut conn, None, 10).await.unwrap().remove(0);
+    let webhook = webhooks::of_all(&mut conn, None, 10).await.unwrap().remove(0);
+    let connection = connections::of_all(&mut conn, None, 10).await.unwrap().remove(0);
     drop((conn, spy));
+    let workspace = host.workspace.id;
+    let place = Place::of_engine(workspace, "perplexity", &credential.name);
+    let opened = vault.unseal(place, &credential.sealed).unwrap();
+    assert_eq!(opened, CANARY.as_bytes());
+    let place = Place::of_webhook(workspace, webhook.id);
+    let key = vault.unseal(place, &webhook.signing_key).unwrap();
+    assert_ne!(key, vault.unseal(place, &webhook.previous_key.unwrap()).unwrap());
+    let place = Place::of_connection(workspace, connection.id);
+    vault.unseal(place, &connection.secret.unwrap()).unwrap();
 }

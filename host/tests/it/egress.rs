@@ -200,6 +200,7 @@ async fn no_nasty_address_is_connected_to() {
             body: None,
             timeout: Duration::from_secs(1),
             max_response_bytes: 1_000,
+            named: false,
             call: CONTEXT,
         };
         let answer = egress.send(outgoing).await;
@@ -228,6 +229,44 @@ async fn a_name_is_only_as_good_as_its_addresses() {
         assert_eq!(failure.reason, "api.example.com resolves to no public address");
     }
     assert_eq!(canary.connections(), 0);
+}
+
+#[tokio::test]
+async fn an_origin_that_was_granted_may_be_private_and_nothing_else_may() {
+    let canary =
+        Canary::start(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()).await;
+    let port = canary.address.port();
+    let ask = async |url: &str, answers: &'static [&'static str], named| {
+        let reach = Reach { lookup: Names::new(&[answers]), ..Reach::default() };
+        let outgoing = Outgoing {
+            method: http::Method::GET,
+            url: url.parse().unwrap(),
+            headers: http::HeaderMap::new(),
+            body: None,
+            timeout: Duration::from_secs(1),
+            max_response_bytes: 1_000,
+            named,
+            call: CONTEXT,
+        };
+        Egress::with(reach).unwrap().send(outgoing).await
+    };
+    let named = format!("http://llm.internal:{port}/");
+    assert_eq!(ask(&named, &["127.0.0.1:0"], true).await.unwrap().status, 200);
+    let literal = format!("http://127.0.0.1:{port}/");
+    assert_eq!(ask(&literal, &[], true).await.unwrap().status, 200);
+    assert_eq!(canary.connections(), 2);
+    for (url, answers, named) in [
+        (named.as_str(), &["127.0.0.1:0"][..], false),
+        (literal.as_str(), &[], false),
+        // Where clouds keep their metadata is nobody's server.
+        (named.as_str(), &["169.254.169.254:0"], true),
+        ("http://169.254.169.254/", &[], true),
+        ("http://[fe80::1]/", &[], true),
+    ] {
+        let failure = ask(url, answers, named).await.unwrap_err();
+        assert_eq!(failure.error, TransportError::RefusedByPolicy, "{url}: {failure}");
+    }
+    assert_eq!(canary.connections(), 2);
 }
 
 #[tokio::test]

@@ -1,6 +1,11 @@
 use crate::support::{Answer, Host};
+use aiv::{
+    providers::Route,
+    store::engines::{self, NewEngine},
+};
 use poem::http::Method;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 async fn send(host: &Host, method: Method, path: &str, tag: &str, body: Value) -> Answer {
     let header = if method == Method::GET { "if-none-match" } else { "if-match" };
@@ -78,4 +83,45 @@ async fn what_a_provider_does_not_know_is_refused_with_what_it_does() {
         let errors = refused["errors"].as_array().unwrap();
         assert!(errors.iter().any(|error| error["pointer"] == pointer), "{body}: {errors:?}");
     }
+}
+
+#[tokio::test]
+async fn research_wants_a_word_and_a_budget() {
+    let host = Host::start().await;
+    let route = host.app.providers.find("brave").unwrap();
+    let mut manifest = route.manifest.clone();
+    manifest.extra.push(("research".into(), "brave-research".into()));
+    let route = Route {
+        plugin: Arc::clone(&route.plugin),
+        digest: route.digest,
+        manifest,
+        grant: route.grant.clone(),
+    };
+    host.app.providers.replace([route]);
+    let path = "/v1/engines/brave";
+    let refused = host.put(path, json!({"surface": "brave-research"})).await.expect(422);
+    let errors = refused["errors"].as_array().unwrap();
+    let pointers: Vec<_> = errors.iter().map(|error| &error["pointer"]).collect();
+    assert_eq!(json!(pointers), json!(["/allow_research", "/daily_budget_micros"]));
+    let allowed = json!({
+        "surface": "brave-research", "allow_research": true, "daily_budget_micros": 5_000_000,
+    });
+    assert_eq!(host.put(path, allowed).await.expect(200)["allow_research"], true);
+
+    // Who takes the word back some other way is not asked for either.
+    let mut tx = host.app.store.begin().await.unwrap();
+    let new = NewEngine::with_defaults("brave", "brave-research");
+    let now = host.app.clock.now();
+    engines::save(&mut tx, host.workspace.id, None, new, now).await.unwrap();
+    tx.commit().await.unwrap();
+    host.post("/v1/prompts", json!({"text": "best crm?"})).await.expect(201);
+    host.start_batch(1, "monday").await;
+    host.work().await;
+    let runs = host.get("/v1/runs").await.expect(200);
+    assert_eq!(runs["data"][0]["state"], "skipped");
+    assert!(runs["data"][0]["reason"].as_str().unwrap().contains("allow_research"), "{runs:#}");
+    let refused = host.post(format!("{path}/test"), json!({"query": "best crm?"})).await;
+    assert_eq!(refused.status, 409);
+    // The usual surface needs neither.
+    host.put(path, json!({"surface": "brave-answers"})).await.expect(200);
 }

@@ -92,6 +92,37 @@ async fn an_export_holds_every_row_and_no_secret() {
 }
 
 #[tokio::test]
+async fn the_audit_log_and_what_engines_sent_are_there_when_they_are_asked_for() {
+    let host = Host::start().await;
+    host.seed_demo(2).await;
+    host.start_batch(1, "monday").await;
+    host.work().await;
+    let include = json!({"include": ["raw_payloads", "audit_log"]});
+    let started = host.post("/v1/exports", include).await;
+    let path = started.header("location").unwrap().to_owned();
+    host.work().await;
+    let export = host.get(&path).await.expect(200);
+    assert_eq!(export["state"], "completed", "{export:#}");
+    assert_eq!(export["include"], json!(["audit_log", "raw_payloads"]));
+    let (_, archive) = bytes(&host, &format!("{path}/download")).await;
+    let files = unpack(&archive);
+    let rows = |name: &str| -> Vec<Value> {
+        let lines = files[&format!("{name}-0001.ndjson")].lines();
+        lines.map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let raw = rows("raw_payloads");
+    for answer in rows("answers") {
+        let payload = raw.iter().find(|raw| raw["digest"] == answer["raw_digest"]).unwrap();
+        let run = answer["run_id"].as_str().unwrap();
+        let stored = host.get(format!("/v1/answers/{run}/raw")).await.expect(200);
+        assert_eq!(payload["document"]["exchanges"], stored["exchanges"], "word for word");
+    }
+    assert!(rows("audit_log").iter().any(|line| line["action"] == "export.create"));
+    let refused = host.post("/v1/exports", json!({"include": ["secrets"]})).await;
+    assert_eq!(refused.status, 422);
+}
+
+#[tokio::test]
 async fn a_link_opens_an_export_once_and_not_for_long() {
     let host = Host::start().await;
     host.seed_demo(1).await;

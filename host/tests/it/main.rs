@@ -33,6 +33,7 @@ mod engines;
 mod events;
 mod exports;
 mod findings;
+mod grants;
 mod hostile_providers;
 mod identity;
 mod intents;

@@ -127,3 +127,61 @@ async fn nobody_decides_about_a_role_above_their_own() {
     host.get(&gone).await.expect(404);
     person(&host, "mia").get("/v1/prompts").await.expect(403);
 }
+
+#[tokio::test]
+async fn a_person_is_forgotten_and_what_they_did_is_not() {
+    let host = start().await;
+    let ada = join(&host, "ada", "admin").await;
+    let other = host.other_workspace().await;
+    let issued = other.post("/v1/invitations", json!({"email": "ADA@acme.com", "role": "viewer"}));
+    let issued = issued.await.expect(201);
+    ada.post("/v1/invitations/accept", json!({"token": issued["token"]})).await.expect(200);
+    let open = json!({"email": "ada@acme.com", "role": "viewer"});
+    host.post("/v1/invitations", open).await.expect(201);
+    let member = host.get("/v1/members").await.expect(200)["data"][0].clone();
+    let id = member["user_id"].as_str().unwrap().to_owned();
+    ada.post("/v1/prompts", json!({"text": "best crm?"})).await;
+
+    let operator = host.operator().await;
+    host.post("/v1/admin/erasures", json!({"user_id": id, "reason": "x"})).await.expect(403);
+    for (wish, status) in [
+        (json!({"reason": "x"}), 422),
+        (json!({"reason": "x", "subject": "nobody"}), 404),
+        (json!({"reason": "x", "subject": "ada", "user_id": id}), 422),
+    ] {
+        operator.post("/v1/admin/erasures", wish).await.expect(status);
+    }
+    let wish = json!({"subject": "ada", "reason": "a letter of 1 January"});
+    let erased = operator.post("/v1/admin/erasures", wish.clone()).await.expect(200);
+    assert_eq!(erased["user_id"], json!(id));
+    let rows = |table: &str| {
+        let receipt = erased["receipt"].as_array().unwrap();
+        receipt.iter().find(|row| row["table"] == table).unwrap()["rows"].clone()
+    };
+    assert_eq!((rows("members"), rows("users")), (json!(2), json!(1)));
+    assert_eq!(rows("invitations"), json!(3));
+    let listed = operator.get("/v1/admin/erasures").await.expect(200);
+    assert_eq!(listed["data"][0], erased);
+    operator.post("/v1/admin/erasures", wish).await.expect(404);
+
+    let again = host.with_key(ada.key()).get("/v1/me").await.status;
+    assert_eq!(again, 401, "their tokens have ended");
+    assert_eq!(host.get("/v1/members").await.expect(200)["data"], json!([]));
+    for path in ["/v1/members", "/v1/invitations", "/v1/audit-log", "/v1/prompts"] {
+        let text = host.get(path).await.expect(200).to_string();
+        assert!(!text.to_lowercase().contains("ada@acme.com"), "{path}: {text}");
+    }
+    let log = host.get("/v1/audit-log").await.expect(200).to_string();
+    assert!(log.contains(&format!("user:{id}")), "what was done stays: {log}");
+}
+
+#[tokio::test]
+async fn the_only_owner_of_a_workspace_is_not_forgotten() {
+    let host = start().await;
+    join(&host, "ada", "owner").await;
+    let operator = host.operator().await;
+    let wish = json!({"subject": "ada", "reason": "x"});
+    let refused = operator.post("/v1/admin/erasures", wish).await.expect(409);
+    assert!(refused["detail"].as_str().unwrap().contains("only owner"), "{refused:#}");
+    assert_eq!(host.get("/v1/members").await.expect(200)["data"][0]["email"], "ada@acme.com");
+}

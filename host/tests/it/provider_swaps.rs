@@ -14,6 +14,7 @@ use aiv::{
     store::{
         activations::{self, Activation},
         audit_logs::Actor,
+        provider_calls,
     },
 };
 use aiv_bench::mock::{Control, Mock};
@@ -188,6 +189,42 @@ async fn a_canary_that_traps_is_quarantined_and_costs_no_run() {
     assert!(!entry["backtrace"].as_array().unwrap().is_empty());
     let of_main = host.get(format!("{ADJUSTABLE}/logs?digest={main}")).await.expect(200);
     assert_eq!(of_main["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_canary_that_fails_more_often_than_the_main_one_is_quarantined() {
+    let (host, main) = with_adjustable(&[]).await;
+    let tried = install(&host, &[("version", "1.1.0")]).await;
+    let canary = json!({"digest": tried, "weight": 0.2});
+    host.post(&format!("{ADJUSTABLE}/canary"), canary).await.expect(200);
+    let now = host.app.clock.now();
+    let add = async |digest: &str, succeeded, suspect, host_failures| {
+        let minute = provider_calls::CallMinute {
+            digest: hex::decode(digest).unwrap(),
+            minute: now,
+            succeeded,
+            vendor: suspect,
+            suspect,
+            host: host_failures,
+            sound_at: Some(now),
+            ..Default::default()
+        };
+        let mut tx = host.app.store.begin().await.unwrap();
+        provider_calls::add(&mut tx, &[minute], &[]).await.unwrap();
+        tx.commit().await.unwrap();
+    };
+    add(&main, 100, 0, 0).await;
+    add(&tried, 11, 8, 50).await;
+    assert!(host.app.registry.guard().await.unwrap().is_empty(), "19 calls are too few");
+    add(&tried, 1, 0, 0).await;
+    assert_eq!(host.app.registry.guard().await.unwrap(), ["adjustable"]);
+    let found = host.get(ADJUSTABLE).await.expect(200);
+    assert_eq!(found["slots"].as_array().unwrap().len(), 1, "{:#}", found["slots"]);
+    let components = found["components"].as_array().unwrap();
+    let quarantined = components.iter().find(|found| found["digest"] == tried).unwrap();
+    let why = quarantined["quarantine"].as_str().unwrap();
+    assert!(why.contains("8 of 20") && why.contains("0 of 100"), "{why}");
+    assert!(host.app.registry.guard().await.unwrap().is_empty(), "it is out already");
 }
 
 #[tokio::test]

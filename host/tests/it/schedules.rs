@@ -1,7 +1,11 @@
 //! Schedules over the API.
 
 use crate::support::{Answer, Host};
-use aiv::{ids::ProcessId, jobs::schedules::Scheduler, store::api_keys::Role};
+use aiv::{
+    ids::ProcessId,
+    jobs::{retention, schedules::Scheduler},
+    store::api_keys::Role,
+};
 use chrono::TimeDelta;
 use poem::http::Method;
 use serde_json::{Value, json};
@@ -191,6 +195,38 @@ async fn a_preview_tells_the_slots_where_clocks_change() {
     );
     let refused = host.post("/v1/schedules/preview", json!({"cron": "x"})).await.expect(422);
     assert_eq!(refused["errors"][0]["pointer"], "/cron");
+}
+
+#[tokio::test]
+async fn a_workspace_has_so_many_schedules() {
+    let host = Host::start().await;
+    for number in 0..200 {
+        create(&host, json!({"name": format!("schedule {number}"), "cron": "@daily"})).await;
+    }
+    let one_more = json!({"name": "one more", "cron": "@daily"});
+    let refused = host.post("/v1/schedules", one_more.clone()).await.expect(409);
+    assert!(refused["detail"].as_str().unwrap().contains("200"), "{refused:#}");
+    create(&host.other_workspace().await, one_more).await;
+}
+
+#[tokio::test]
+async fn old_fires_are_forgotten() {
+    let host = Host::start().await;
+    host.seed_demo(1).await;
+    let (path, _) = create(&host, morning()).await;
+    let mut scheduler = Scheduler::new(host.app.clone(), ProcessId::generate());
+    host.app.clock.advance(TimeDelta::hours(6));
+    scheduler.pass().await.unwrap();
+    let fires = async || {
+        let fires = host.get(format!("{path}/fires")).await.expect(200);
+        fires["data"].as_array().unwrap().len()
+    };
+    assert_eq!(fires().await, 1);
+    for (days, left) in [(89, 1), (2, 0)] {
+        host.app.clock.advance(TimeDelta::days(days));
+        retention::sweep(&host.app, ProcessId::generate()).await.unwrap();
+        assert_eq!(fires().await, left, "{days} days later");
+    }
 }
 
 #[tokio::test]

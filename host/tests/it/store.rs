@@ -67,22 +67,33 @@ async fn columns(store: &Store) -> BTreeMap<String, BTreeSet<String>> {
     tables
 }
 
-/// What `CREATE TABLE` says in the migrations of `engine`.
+/// What `CREATE TABLE` and `ALTER TABLE` say in the migrations of `engine`.
 fn declared(engine: &str) -> BTreeMap<String, BTreeSet<String>> {
     let folder = format!("{}/../migrations/{engine}", env!("CARGO_MANIFEST_DIR"));
     let mut tables: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let sql = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    for file in files.collect::<BTreeSet<_>>() {
+        let sql = std::fs::read_to_string(file).unwrap();
         let mut table = None;
         for line in sql.lines() {
             if let Some(rest) = line.strip_prefix("CREATE TABLE ") {
                 table = rest.split_whitespace().next().map(str::to_owned);
             } else if let Some(rest) = line.strip_prefix("ALTER TABLE ") {
                 let mut words = rest.split_whitespace();
-                if let (Some(table), Some("ADD"), Some("COLUMN"), Some(column)) =
+                if let (Some(table), Some(verb), Some("COLUMN"), Some(column)) =
                     (words.next(), words.next(), words.next(), words.next())
                 {
-                    tables.entry(table.to_owned()).or_default().insert(column.to_owned());
+                    let columns = tables.entry(table.to_owned()).or_default();
+                    let column = column.trim_end_matches(';').to_owned();
+                    match verb {
+                        "ADD" => {
+                            columns.insert(column);
+                        }
+                        "DROP" => {
+                            columns.remove(&column);
+                        }
+                        _ => {}
+                    }
                 }
             } else if line.starts_with(')') {
                 table = None;

@@ -34,6 +34,7 @@ pub(crate) fn manifest() -> Manifest {
             deadline_ms: 300_000,
             ..Surface::new(Kind::Research.id(), "Brave research")
         })
+        .research(Kind::Research.id())
         .surface(Surface {
             context: ContextSupport { city: false, ..places },
             typical_cost_micro_usd: 5_000,

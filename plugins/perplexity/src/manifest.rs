@@ -34,6 +34,9 @@ pub(crate) fn manifest() -> Manifest {
             deadline_ms: 120_000,
             ..surface(Kind::Sonar, "Perplexity Sonar (retired)")
         })
+        .research(&format!("{}:wide-research", Kind::Agent.id()))
+        .research(&format!("{}:wide-research", Kind::Background.id()))
+        .research(&format!("{}:sonar-deep-research", Kind::Sonar.id()))
 }
 
 /// The limits are those of an account that has spent nothing yet: one request per second.

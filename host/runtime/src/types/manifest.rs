@@ -23,6 +23,26 @@ pub struct Manifest {
     pub extra: Extra,
 }
 
+impl Manifest {
+    /// The setting, if there is one, whose address may lead to hosts that only the operator knows:
+    /// the extra `host-setting`.
+    pub fn host_setting(&self) -> Option<&str> {
+        let named = self.extra.iter().find(|(key, _)| key == "host-setting");
+        named.map(|(_, value)| value.trim_matches('"'))
+    }
+
+    /// Whether a question on this surface, to this model, is research: the extra `research` names
+    /// `<surface>`, or `<surface>:<model>`.
+    pub fn researches(&self, surface: &str, model: Option<&str>) -> bool {
+        self.extra.iter().filter(|(key, _)| key == "research").any(|(_, value)| {
+            match value.trim_matches('"').split_once(':') {
+                Some((named, of)) => named == surface && model == Some(of),
+                None => value.trim_matches('"') == surface,
+            }
+        })
+    }
+}
+
 /// A credential the plugin needs; it never sees the value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialRequest {

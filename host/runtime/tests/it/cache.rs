@@ -128,7 +128,13 @@ async fn a_child_that_fails_says_why() {
         args: vec!["-c".into(), "exec /bin/sleep 60".into()],
         timeout: Duration::from_millis(200),
     };
-    assert!(matches!(with(slow).await, LoadError::CompileTimeout(_)));
+    let slow = with(slow).await;
+    assert!(matches!(slow, LoadError::CompileTimeout(_)), "{slow}");
+    assert_eq!(slow.blame(), Blame::Host);
+    // What the kernel does to a child that has used up its CPU time.
+    let heavy = with(sh("kill -XCPU $$")).await;
+    assert!(matches!(heavy, LoadError::CompileCpu(_)), "{heavy}");
+    assert_eq!(heavy.blame(), Blame::Guest);
 }
 
 #[tokio::test(flavor = "multi_thread")]

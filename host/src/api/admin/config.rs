@@ -1,5 +1,7 @@
 use super::{Caller, Operator, Problem, Tag, types::Timestamp};
-use crate::{Error, api::edge_settings::EdgeSettings, config::Config, store::audit_logs};
+use crate::{
+    Error, api::edge_settings::EdgeSettings, config::Config, store::audit_logs, vault::Vault,
+};
 use arc_swap::ArcSwap;
 use poem_openapi::{Object, OpenApi, payload::Json};
 use serde_json::json;
@@ -22,8 +24,9 @@ pub(in crate::api) struct Api {
 impl Api {
     /// Read the settings anew
     ///
-    /// Reads the file that `AIV_CONFIG` names and puts the settings of the edge into force: in the
-    /// process that answers, and no other. If any of them is wrong, all stay as they are.
+    /// Reads the file that `AIV_CONFIG` names and puts the settings of the edge and the master keys
+    /// into force: in the process that answers, and no other. If any of them is wrong, all stay as
+    /// they are. What came from the environment stays as the process was started with.
     #[oai(path = "/admin/config/reload", method = "post", operation_id = "reload_config")]
     async fn reload(&self, caller: Caller) -> Result<Json<ReloadedConfig>, Problem> {
         let app = &self.operator.app;
@@ -35,9 +38,12 @@ impl Api {
         let config = Config::load().map_err(|error| wrong("they cannot be read", &error))?;
         let settings = EdgeSettings::new(&config, app.request_rates.clone())
             .map_err(|error| wrong("those of the edge are not in order", &error))?;
+        let vault = Vault::open(&config.auth, &app.config.database)
+            .map_err(|error| wrong("the master keys are not in order", &error))?;
         app.tokens
             .reload(&config.auth)
             .map_err(|error| wrong("those of tokens are not in order", &error))?;
+        app.vault.replace(&vault);
         self.settings.store(Arc::new(settings));
         let now = app.clock.now();
         let mut tx = app.store.begin().await?;

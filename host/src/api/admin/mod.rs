@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 mod config;
+mod erasures;
 mod figures;
 mod jobs;
 mod lanes;
@@ -34,6 +35,7 @@ pub(super) type Apis = (
     runs::Api,
     workers::Api,
     revocations::Api,
+    erasures::Api,
     config::Api,
     providers::Api,
     publisher_keys::Api,
@@ -54,6 +56,7 @@ pub(super) fn apis(
         runs::Api(operator()),
         workers::Api(operator()),
         revocations::Api { operator: operator(), caches: Arc::clone(caches) },
+        erasures::Api { operator: operator(), caches: Arc::clone(caches) },
         config::Api { operator: operator(), settings: Arc::clone(settings) },
         providers::Api(operator()),
         publisher_keys::Api(operator()),

@@ -268,10 +268,13 @@ async fn check(
             }
             let crosses = metric == Metric::EngineCoverage && engine.is_some();
             rules.require(!crosses, at("engine"), "has no meaning for a number over all engines");
+            let days = days.unwrap_or(DAYS);
+            let is_change = matches!(comparison, Comparison::DropsBy | Comparison::RisesBy);
+            let detail = "must be 3 at least: a change is not told from the news of one day";
+            rules.require(!is_change || days >= 3, at("days"), detail);
             rules.require(holds(metric, comparison, threshold), at("threshold"), &limits(metric));
             rules.check()?;
             exists(conn, workspace, brand, engine.as_deref()).await?;
-            let days = days.unwrap_or(DAYS);
             Ok(Condition::Metric { metric, brand, engine, days, comparison, threshold })
         }
     }

@@ -1,6 +1,6 @@
 //! The same numbers by engine, by prompt, by brand and by source.
 
-use super::{BrandKind, BrandMetrics, PromptKind, Totals, choose};
+use super::{BrandKind, BrandMetrics, PromptKind, Totals, choose, scope};
 use crate::{
     App, Error, Result,
     api::{
@@ -11,7 +11,7 @@ use crate::{
         window::{Days, Period, window},
     },
     ids::PromptId,
-    metrics::{self, Scope},
+    metrics,
     store::{brands, workspaces},
 };
 use chrono::NaiveDate;
@@ -169,16 +169,8 @@ impl Api {
         let window = window(&workspace, self.0.clock.now(), period.0, from.0, to.0)?;
         let tracked = brands::tracked(&mut conn, caller.workspace).await?;
         let brand = choose(tracked, brand.0)?;
-        let scope = Scope {
-            engine: None,
-            tag: tag.0,
-            intent: intent.0,
-            topic: topic.0,
-            persona: persona.0,
-            language: language.0,
-            country: country.0,
-            branded: prompts.0 == PromptKind::Branded,
-        };
+        let filters = [tag, intent, topic, persona, language, country];
+        let scope = scope(None, filters, prompts.0);
         let current = metrics::load(&mut conn, &workspace, window, &scope).await?;
         let previous = metrics::load(&mut conn, &workspace, window.previous(), &scope).await?;
         drop(conn);
@@ -253,16 +245,8 @@ impl Api {
         let window = window(&workspace, self.0.clock.now(), period.0, from.0, to.0)?;
         let tracked = brands::tracked(&mut conn, caller.workspace).await?;
         let brand = choose(tracked, brand.0)?;
-        let scope = Scope {
-            engine: engine.0,
-            tag: tag.0,
-            intent: intent.0,
-            topic: topic.0,
-            persona: persona.0,
-            language: language.0,
-            country: country.0,
-            branded: prompts.0 == PromptKind::Branded,
-        };
+        let filters = [tag, intent, topic, persona, language, country];
+        let scope = scope(engine.0, filters, prompts.0);
         let bound = (window, brand.id, &scope);
         let cursor = cursor.0.as_deref();
         let page = Paging::open(&self.0, &caller, "prompt_metrics", &bound, limit.0, cursor)?;
@@ -313,16 +297,8 @@ impl Api {
         let mut conn = self.0.store.read().await?;
         let workspace = workspaces::find(&mut conn, caller.workspace).await?;
         let window = window(&workspace, self.0.clock.now(), period.0, from.0, to.0)?;
-        let scope = Scope {
-            engine: engine.0,
-            tag: tag.0,
-            intent: intent.0,
-            topic: topic.0,
-            persona: persona.0,
-            language: language.0,
-            country: country.0,
-            branded: prompts.0 == PromptKind::Branded,
-        };
+        let filters = [tag, intent, topic, persona, language, country];
+        let scope = scope(engine.0, filters, prompts.0);
         let current = metrics::load(&mut conn, &workspace, window, &scope).await?;
         let previous = metrics::load(&mut conn, &workspace, window.previous(), &scope).await?;
         drop(conn);

@@ -216,16 +216,8 @@ impl Api {
         if let Some(id) = brand.0 {
             brands::find(&mut conn, caller.workspace, BrandId(id)).await?;
         }
-        let scope = Scope {
-            engine: engine.0,
-            tag: tag.0,
-            intent: intent.0,
-            topic: topic.0,
-            persona: persona.0,
-            language: language.0,
-            country: country.0,
-            branded: prompts.0 == PromptKind::Branded,
-        };
+        let filters = [tag, intent, topic, persona, language, country];
+        let scope = scope(engine.0, filters, prompts.0);
         let current = metrics::load(&mut conn, &workspace, window, &scope).await?;
         let previous = metrics::load(&mut conn, &workspace, window.previous(), &scope).await?;
         drop(conn);
@@ -275,21 +267,24 @@ impl Api {
         let window = window(&workspace, self.0.clock.now(), period.0, from.0, to.0)?;
         let tracked = brands::tracked(&mut conn, caller.workspace).await?;
         let brand = choose(tracked, brand.0)?;
-        let scope = Scope {
-            engine: engine.0,
-            tag: tag.0,
-            intent: intent.0,
-            topic: topic.0,
-            persona: persona.0,
-            language: language.0,
-            country: country.0,
-            branded: prompts.0 == PromptKind::Branded,
-        };
+        let filters = [tag, intent, topic, persona, language, country];
+        let scope = scope(engine.0, filters, prompts.0);
         let counts = metrics::load(&mut conn, &workspace, window, &scope).await?;
         drop(conn);
         let days = counts.timeseries(brand.id).unwrap_or_default();
         Ok(Json(MetricsTimeseries::of(&workspace, brand, window, prompts.0, days)))
     }
+}
+
+/// What a request asks for; the filters stand in the order of its parameters.
+fn scope(
+    engine: Option<String>,
+    filters: [Query<Option<String>>; 6],
+    prompts: PromptKind,
+) -> Scope {
+    let [tag, intent, topic, persona, language, country] = filters.map(|filter| filter.0);
+    let branded = prompts == PromptKind::Branded;
+    Scope { engine, tag, intent, topic, persona, language, country, branded }
 }
 
 /// The brand of this id, or the first own one.

@@ -30,6 +30,7 @@ fn all() -> Vec<(&'static str, Value)> {
             }),
         ),
         ("NewRevocation", json!({"subject": "ada@acme.com"})),
+        ("NewErasure", json!({"subject": "ada", "reason": "asked for on 3 March"})),
         (
             "NewBrand",
             json!({

@@ -39,6 +39,9 @@ page! {
     ScheduleFirePage of ScheduleFire
 }
 
+/// Schedules that a workspace may make.
+const MOST: i64 = 200;
+
 pub(super) struct Api(pub(super) App);
 
 #[OpenApi(tag = "Tag::Schedules")]
@@ -63,6 +66,11 @@ impl Api {
             Begun::First(doing) => doing,
             Begun::Again(record) => return Ok(Created::again(record)),
         };
+        let there = schedules::count(&mut tx, caller.workspace, DailyAggregations::QUEUE).await?;
+        if there >= MOST {
+            let detail = format!("a workspace has {MOST} schedules at most: delete one first");
+            return Err(Error::Conflict(detail).into());
+        }
         let NewSchedule { name, cron, timezone, batch, report, catch_up, jitter_seconds, enabled } =
             new.0;
         let timezone = zone_or_own(&mut tx, &caller, timezone).await?;

@@ -5,13 +5,14 @@ use super::{
 use crate::{
     App, Error, Result,
     ids::{DeliveryId, EventId, WebhookId, WorkspaceId},
-    jobs::deliver_webhook::{new_delivery, new_key, sealed_for, start_deliveries},
+    jobs::deliver_webhook::{new_delivery, new_key, start_deliveries},
     store::{
         Conn, audit_logs,
         events::EventType,
         webhook_deliveries::{self, Delivery},
         webhooks,
     },
+    vault::Place,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use chrono::{SecondsFormat, TimeDelta};
@@ -91,7 +92,7 @@ impl Api {
                 .into(),
             enabled,
             disabled_reason: None,
-            signing_key: app.sealer.seal(caller.workspace, &sealed_for(id), &key)?,
+            signing_key: app.vault.seal(Place::of_webhook(caller.workspace, id), &key)?,
             previous_key: None,
             previous_until: None,
             failing_since: None,
@@ -224,7 +225,7 @@ impl Api {
         let mut tx = app.store.begin().await?;
         let mut row = lock(&mut tx, &caller, webhook.0, None).await?;
         let key = new_key();
-        let sealed = app.sealer.seal(caller.workspace, &sealed_for(row.id), &key)?;
+        let sealed = app.vault.seal(Place::of_webhook(caller.workspace, row.id), &key)?;
         let before = std::mem::replace(&mut row.signing_key, sealed);
         let hours = rotation.0.overlap_hours;
         row.previous_key = (hours > 0).then_some(before);

@@ -69,6 +69,7 @@ impl Message<'_> {
             body: Some(self.body.as_bytes().to_vec()),
             timeout: TIMEOUT,
             max_response_bytes: MAX_ANSWER_BYTES,
+            named: false,
             call: CallContext { seed: 0, attempt: 1 },
         };
         let began = Instant::now();

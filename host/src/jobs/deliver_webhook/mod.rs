@@ -11,6 +11,7 @@ use crate::{
         webhooks::{self, PATIENCE, Webhook},
     },
     telemetry::metrics,
+    vault::Place,
 };
 use anyhow::Context as _;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -45,11 +46,6 @@ const RETRIES: [TimeDelta; 9] = [
 
 /// The receiver says that it will never take anything again.
 const GONE: u16 = 410;
-
-/// What a signing key is sealed for.
-pub fn sealed_for(webhook: WebhookId) -> String {
-    format!("webhook/{webhook}/signing_key")
-}
 
 /// A new signing key.
 pub fn new_key() -> Vec<u8> {
@@ -167,8 +163,8 @@ async fn find(
 
 /// The keys that sign at this time: after a rotation both, for a while.
 fn signing_keys(app: &App, webhook: &Webhook, now: DateTime<Utc>) -> Result<Vec<Vec<u8>>> {
-    let purpose = sealed_for(webhook.id);
-    let open = |sealed: &[u8]| app.sealer.unseal(webhook.workspace_id, &purpose, sealed);
+    let place = Place::of_webhook(webhook.workspace_id, webhook.id);
+    let open = |sealed: &[u8]| app.vault.unseal(place, sealed);
     let mut keys = vec![open(&webhook.signing_key)?];
     if let (Some(previous), Some(until)) = (&webhook.previous_key, webhook.previous_until)
         && now < until

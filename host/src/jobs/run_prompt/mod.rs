@@ -132,6 +132,9 @@ impl Job for RunPrompt {
         let Some(route) = route(context, &question, last.as_ref()).await? else {
             return skip(format!("no component for {key} is in service")).await;
         };
+        if let Some(refusal) = route.refuses_research(&engine) {
+            return skip(refusal).await;
+        }
         Try { context, claimed, question, engine, route }.go_on(last.as_ref()).await
     }
 }

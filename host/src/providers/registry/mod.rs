@@ -61,6 +61,7 @@ struct Inner {
     signatures: SignaturePolicy,
     folder: PathBuf,
     quarantine_after: i64,
+    canary: guard::CanaryRule,
     /// The generation that is in service here.
     generation: AtomicI64,
     /// Components that are in memory on purpose.
@@ -87,6 +88,10 @@ impl Registry {
             signatures: settings.signatures,
             folder: settings.plugin_dir.clone(),
             quarantine_after: settings.quarantine_after.get().into(),
+            canary: guard::CanaryRule {
+                calls: settings.canary_calls.get().into(),
+                margin: settings.canary_margin,
+            },
             generation: AtomicI64::new(0),
             hot: Mutex::default(),
             on_demand: Cache::builder()

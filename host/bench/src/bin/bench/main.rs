@@ -9,6 +9,7 @@
 mod floor;
 mod idle;
 mod inflight;
+mod lists;
 mod machine;
 mod mocking;
 mod ours;
@@ -81,6 +82,9 @@ enum Part {
     Idle,
     /// Whether a second worker process helps.
     Workers,
+    /// Pages of a list of a million runs at 200 a second, and an export of all of them. Only when it
+    /// is named.
+    Lists,
     /// The kernels, by criterion.
     Criterion,
 }
@@ -116,8 +120,10 @@ async fn told_to_stop() {
 }
 
 async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let parts = [Part::Pipeline, Part::Inflight, Part::Idle, Part::Workers];
-    let chosen = |part: &Part| arguments.only.is_empty() || arguments.only.contains(part);
+    let parts = [Part::Pipeline, Part::Inflight, Part::Idle, Part::Workers, Part::Lists];
+    let chosen = |part: &Part| {
+        arguments.only.contains(part) || arguments.only.is_empty() && *part != Part::Lists
+    };
     std::fs::create_dir_all(&arguments.folder).context("make the folder of results")?;
     let mut report = Report::new(arguments.folder.join("results.jsonl"));
     if parts.iter().any(chosen) {
@@ -128,6 +134,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 Part::Inflight => inflight::measure(&stage, &mut report).await?,
                 Part::Idle => idle::measure(&stage, &mut report).await?,
                 Part::Workers => workers::measure(&stage, &mut report).await?,
+                Part::Lists => lists::measure(&stage, &mut report).await?,
                 Part::Criterion => {}
             }
         }

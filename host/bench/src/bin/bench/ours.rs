@@ -17,7 +17,7 @@ pub(crate) struct Installation<'a> {
 
 /// A workspace to ask questions in.
 pub(crate) struct Workspace {
-    api: Api,
+    pub(crate) api: Api,
     pub(crate) prompts: Vec<String>,
 }
 

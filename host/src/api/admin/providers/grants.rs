@@ -2,10 +2,11 @@
 
 use crate::{
     Error, Result, Violation,
-    providers::{Grant, grant::Missing},
+    providers::{Grant, addresses::may_be_named, grant::Missing},
 };
 use poem_openapi::Object;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
+use url::{Host, Url};
 
 /// What a provider may do, with the number of the grant.
 #[derive(Object)]
@@ -13,6 +14,8 @@ use std::collections::BTreeMap;
 pub(super) struct ProviderGrant {
     id: i64,
     hosts: Vec<String>,
+    /// Servers of the operator's own that the manifest's `host-setting` may name.
+    origins: Vec<String>,
     credentials: Vec<String>,
     /// Hosts that a credential may be sent to; all of `hosts` for one that is not named here.
     credential_hosts: BTreeMap<String, Vec<String>>,
@@ -32,10 +35,16 @@ pub(super) struct NewProviderGrant {
     /// Exact host names.
     #[oai(validator(max_items = 100))]
     hosts: Vec<String>,
+    /// Servers of the operator's own, for providers whose manifest has a `host-setting`: scheme,
+    /// host and port, such as `http://127.0.0.1:11434`. They may be local, private and at plain
+    /// http.
+    #[oai(default, validator(max_items = 100))]
+    origins: Vec<String>,
     /// Names of credentials.
     #[oai(validator(max_items = 100))]
     credentials: Vec<String>,
-    /// Hosts that a credential may be sent to; all of `hosts` for one that is not named here.
+    /// Hosts that a credential may be sent to; all of `hosts` for one that is not named here. To
+    /// a server of `origins` it is sent only when its host is named here.
     #[oai(default)]
     credential_hosts: BTreeMap<String, Vec<String>>,
     /// Largest response, after decompression; 5 MiB when left out.
@@ -74,6 +83,7 @@ impl From<(i64, Grant)> for ProviderGrant {
     fn from((id, grant): (i64, Grant)) -> Self {
         let Grant {
             hosts,
+            origins,
             credentials,
             credential_hosts,
             max_response_bytes,
@@ -85,6 +95,7 @@ impl From<(i64, Grant)> for ProviderGrant {
         ProviderGrant {
             id,
             hosts,
+            origins,
             credentials,
             credential_hosts,
             max_response_bytes,
@@ -101,6 +112,7 @@ impl NewProviderGrant {
     pub(super) fn checked(self) -> Result<Grant> {
         let NewProviderGrant {
             hosts,
+            origins,
             credentials,
             credential_hosts,
             max_response_bytes,
@@ -110,14 +122,29 @@ impl NewProviderGrant {
             cpu_ms,
         } = self;
         let mut violations = Vec::new();
+        let mut own_hosts = Vec::new();
+        let mut checked = Vec::new();
+        for (index, text) in origins.iter().enumerate() {
+            match origin(text) {
+                Ok(url) => {
+                    own_hosts.extend(url.host_str().map(str::to_owned));
+                    checked.push(url.origin().ascii_serialization());
+                }
+                Err(detail) => {
+                    let pointer = format!("/origins/{index}");
+                    violations.push(Violation { pointer, detail: detail.into() });
+                }
+            }
+        }
         for (name, bound) in &credential_hosts {
             if !credentials.contains(name) {
                 let detail = "is not among `credentials`".into();
                 let pointer = format!("/credential_hosts/{name}");
                 violations.push(Violation { pointer, detail });
             }
-            for host in bound.iter().filter(|host| !hosts.contains(host)) {
-                let detail = format!("{host} is not among `hosts`");
+            let known = |host: &String| hosts.contains(host) || own_hosts.contains(host);
+            for host in bound.iter().filter(|host| !known(host)) {
+                let detail = format!("{host} is not among `hosts` or `origins`");
                 let pointer = format!("/credential_hosts/{name}");
                 violations.push(Violation { pointer, detail });
             }
@@ -128,6 +155,7 @@ impl NewProviderGrant {
         let usual = Grant::default();
         Ok(Grant {
             hosts,
+            origins: checked,
             credentials,
             credential_hosts,
             max_response_bytes: max_response_bytes.unwrap_or(usual.max_response_bytes),
@@ -137,4 +165,30 @@ impl NewProviderGrant {
             cpu_ms: cpu_ms.unwrap_or(usual.cpu_ms),
         })
     }
+}
+
+/// Reads an origin; what is wrong with it, if it is none that an operator may name.
+fn origin(text: &str) -> Result<Url, &'static str> {
+    let url = Url::parse(text)
+        .map_err(|_| "must be scheme, host and port, such as http://127.0.0.1:11434")?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err("must begin with http:// or https://");
+    }
+    let is_bare = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !is_bare {
+        return Err("must be scheme, host and port alone, without path or user");
+    }
+    let literal = match url.host() {
+        Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+        _ => None,
+    };
+    if literal.is_some_and(|address| !may_be_named(address)) {
+        return Err("is an address where no server of yours is: link-local, reserved or none");
+    }
+    Ok(url)
 }

@@ -1,0 +1,2 @@
+-- Fires are forgotten by age.
+CREATE INDEX schedule_fires_age ON schedule_fires (fired_at);
