@@ -64,9 +64,10 @@ impl Spy {
         }
         let text = response.text().await.unwrap();
         // Headers are answers too; a document that somebody reads as JSON stays one.
-        match status.is_success() && serde_json::from_str::<Value>(&text).is_ok() {
-            true => (status, text),
-            false => (status, format!("{head}\n{text}")),
+        if status.is_success() && serde_json::from_str::<Value>(&text).is_ok() {
+            (status, text)
+        } else {
+            (status, format!("{head}\n{text}"))
         }
     }
 
@@ -198,8 +199,8 @@ async fn secrets_of_workspaces(spy: &mut Spy) {
     assert_eq!(status, 201, "{made}");
     let made: Value = serde_json::from_str(&made).unwrap();
     let path = format!("/v1/connections/{}", made["id"].as_str().unwrap());
-    let patch = json!({ "secret": spy.secret() });
-    assert_eq!(spy.send(spy.call(Method::PATCH, &path, &patch)).await.0, 200);
+    let other = json!({ "secret": spy.secret() });
+    assert_eq!(spy.send(spy.call(Method::PATCH, &path, &other)).await.0, 200);
     let credential = json!({ "value": spy.secret() });
     let saved = spy.call(Method::PUT, "/v1/engines/perplexity/credential", &credential);
     assert_eq!(spy.send(saved).await.0, 204);

@@ -32,7 +32,7 @@ BEYOND_SCHEMAS = [
     r"must (lie|be) in the future|must lie (after|within)",
     # Fields that go together, or do not.
     r"give either|needs a `from`|lies after `to`|366 days at most",
-    r"^: name either a subject|^/condition/|^/report: ",
+    r"^: name either a subject|^/condition/|^/report: |^/batch: the schedule reports",
     r"is not among `(credentials|hosts)`",
     r"^/facts/\d+/(value: is not of the type|name: stands in the list twice)",
     # What the world decides: addresses, domains, zones, countries, calendars.

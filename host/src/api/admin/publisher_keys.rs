@@ -108,7 +108,9 @@ impl Api {
 
 /// A key that stands in the path.
 fn read(text: &str) -> Result<Vec<u8>> {
-    signature::public_key(text).map_err(|error| Error::Malformed(error.to_string()))
+    signature::public_key(text).map_err(|_| {
+        Error::Malformed("`public_key` must be an Ed25519 key: 64 hexadecimal digits".into())
+    })
 }
 
 impl From<Row> for PublisherKey {

@@ -55,12 +55,11 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) -> anyhow::R
         Database::Sqlite => None,
     };
     for kind in ["key", "token"] {
-        let database_url = match &postgres {
-            Some(postgres) => postgres.create(&format!("drill_{kind}")).await?,
-            None => {
-                let file = std::path::absolute(data.join(format!("{kind}.db")))?;
-                format!("sqlite:{}", file.display())
-            }
+        let database_url = if let Some(postgres) = &postgres {
+            postgres.create(&format!("drill_{kind}")).await?
+        } else {
+            let file = std::path::absolute(data.join(format!("{kind}.db")))?;
+            format!("sqlite:{}", file.display())
         };
         let mut host = Host::install(Place {
             program: &program(arguments)?,
@@ -119,16 +118,15 @@ async fn prepare(
     let first = told["data"].as_array().and_then(|told| told.last()).context("no delivery")?;
     let seed =
         Seed { key_id: text(&made, "/owner/api_key/id")?, event_id: text(first, "/event_id")? };
-    let principal = match kind {
-        "key" => Principal { kind, caller, operator, leaver },
-        _ => {
-            let (here, there) = (text(&made, "/workspace/id")?, text(&left, "/workspace/id")?);
-            Principal {
-                kind,
-                caller: host.token("owner", &here, false).await?,
-                operator: host.token("operator", &there, true).await?,
-                leaver: host.token("leaver", &there, false).await?,
-            }
+    let principal = if kind == "key" {
+        Principal { kind, caller, operator, leaver }
+    } else {
+        let (here, there) = (text(&made, "/workspace/id")?, text(&left, "/workspace/id")?);
+        Principal {
+            kind,
+            caller: host.token("owner", &here, false).await?,
+            operator: host.token("operator", &there, true).await?,
+            leaver: host.token("leaver", &there, false).await?,
         }
     };
     Ok((principal, seed))

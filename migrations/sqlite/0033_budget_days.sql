@@ -1,0 +1,2 @@
+-- SQLite has no roles to take a right from.
+SELECT 1;
