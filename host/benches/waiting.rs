@@ -173,6 +173,7 @@ fn request() -> Outgoing {
         body: Some(body.into()),
         timeout: 3 * LATENCY,
         max_response_bytes: 5 << 20,
+        named: false,
         call: CallContext { seed: 7, attempt: 1 },
     }
 }

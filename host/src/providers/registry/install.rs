@@ -133,6 +133,7 @@ pub async fn download(egress: &Egress, url: Url) -> Result<Vec<u8>> {
         body: None,
         timeout: DOWNLOAD,
         max_response_bytes: LARGEST,
+        named: false,
         call: CallContext { seed: 0, attempt: 1 },
     };
     match egress.send(request).await {
