@@ -4,6 +4,8 @@
 //! `cargo bench -p aiv --bench waiting`, after `make plugins`.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot go on should say where")]
+#![expect(clippy::print_stdout, reason = "that is where its figures go")]
+#![expect(clippy::disallowed_methods, reason = "it is its own child; its calls are waited for")]
 
 use aiv::{
     Clock,
