@@ -35,6 +35,8 @@ use tikv_jemallocator::Jemalloc;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 const CALLS: usize = 5_000;
+/// Made before anything is measured: each slot in which guests run keeps some memory.
+const FIRST: usize = 64;
 /// So long that all of them wait before the first answer comes, Python's too.
 const LATENCY: Duration = Duration::from_secs(20);
 /// Set in the processes that are measured.
@@ -110,7 +112,7 @@ fn file(component: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../plugins/dist/{component}.wasm"))
 }
 
-/// One call, which prepares whatever is prepared once, and then, when it is told to, all of them.
+/// Some calls, which prepare whatever all share, and then, when it is told to, all of them.
 fn call(mock: SocketAddr, component: Option<&str>) {
     let tokio = tokio::runtime::Runtime::new().unwrap();
     tokio.block_on(async {
@@ -119,14 +121,11 @@ fn call(mock: SocketAddr, component: Option<&str>) {
             None => Caller::Client(egress),
             Some(component) => Caller::component(egress, component).await,
         };
-        caller.clone().call().await;
+        caller.make(FIRST).await;
         println!("ready");
         let mut word = [0; 3];
         std::io::stdin().read_exact(&mut word).unwrap();
-        let calls: Vec<_> = (0..CALLS).map(|_| tokio::spawn(caller.clone().call())).collect();
-        for call in calls {
-            call.await.unwrap();
-        }
+        caller.make(CALLS).await;
     });
 }
 
@@ -146,6 +145,14 @@ impl Caller {
         let providers = Providers::with(transport, credentials, Clock::default());
         let route = Arc::new(Route::new(&plugin, Grant::as_requested(plugin.manifest())));
         Self::Component(providers, route)
+    }
+
+    /// So many calls at once.
+    async fn make(&self, calls: usize) {
+        let calls: Vec<_> = (0..calls).map(|_| tokio::spawn(self.clone().call())).collect();
+        for call in calls {
+            call.await.unwrap();
+        }
     }
 
     async fn call(self) {
