@@ -111,7 +111,9 @@ fn rust() -> PathBuf {
     if !program.exists() {
         let mut install = Command::new(env!("CARGO"));
         install.args(["install", "oas3-gen", "--version", OAS3_GEN, "--locked", "--debug"]);
-        succeed(install.args(["--no-track", "--quiet", "--root"]).arg(generator));
+        install.args(["--no-track", "--quiet", "--root"]).arg(generator);
+        // Beside what else is built: where temporary files go may be small.
+        succeed(install.arg("--target-dir").arg(place.join("target")));
     }
     let mut generate = Command::new(program);
     generate.args(["generate", "client-mod", "--quiet", "--output", "client", "--input"]);
