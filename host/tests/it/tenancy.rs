@@ -1,6 +1,9 @@
 //! What stands behind the `WHERE`s on Postgres: row-level security.
 
-use crate::support::Host;
+use crate::{
+    support::Host,
+    tenants::{example, filled, objects},
+};
 use aiv::{
     ids::WorkspaceId,
     store::{
@@ -9,8 +12,11 @@ use aiv::{
         workspaces,
     },
 };
+use futures_util::future::join_all;
+use poem::http::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, PgPool, Row};
+use std::collections::BTreeMap;
 
 /// The pool of a host on Postgres, with a word about it when this is another engine.
 fn postgres(host: &Host) -> Option<PgPool> {
@@ -211,4 +217,81 @@ async fn without_a_workspace_a_tenant_sees_nothing() {
             assert!(count == 0 || table == "budget_days", "{table}: {count}");
         }
     }
+}
+
+/// Whatever belongs to `workspace`, each table in one text.
+async fn belongings(pool: &PgPool, workspace: WorkspaceId) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for (table, column) in tables(pool).await {
+        let rows = AssertSqlSafe(format!(
+            "SELECT COALESCE(string_agg(t::text, E'\n' ORDER BY t::text), '')
+             FROM {table} t WHERE {column} = $1"
+        ));
+        let rows = sqlx::query_scalar(rows).bind(workspace.0).fetch_one(pool).await.unwrap();
+        all.insert(table, rows);
+    }
+    all
+}
+
+/// Confines all tenants to `workspace`, whichever they name.
+async fn mislead(pool: &PgPool, workspace: WorkspaceId) {
+    let policies = "SELECT tablename::text, qual, with_check FROM pg_policies
+                    WHERE policyname = 'tenant' AND schemaname = current_schema()";
+    let named = "(NULLIF(current_setting('app.workspace_id'::text, true), ''::text))::uuid";
+    let mut misled = 0;
+    for policy in sqlx::query(policies).fetch_all(pool).await.unwrap() {
+        let [table, using, check]: [String; 3] = [0, 1, 2].map(|index| policy.get(index));
+        misled += usize::from(using.contains(named));
+        let [using, check] =
+            [using, check].map(|text| text.replace(named, &format!("'{workspace}'::uuid")));
+        let policy = format!("ALTER POLICY tenant ON {table} USING ({using}) WITH CHECK ({check})");
+        sqlx::query(AssertSqlSafe(policy)).execute(pool).await.unwrap();
+    }
+    assert!(misled >= 25, "only {misled} policies name the workspace");
+}
+
+/// Every statement that works for a workspace is made to name one that it is not confined to: its
+/// `WHERE` keeps nobody out then, and all that is left to do so is row-level security.
+#[tokio::test]
+async fn every_operation_is_confined_whatever_its_statements_say() {
+    let host = Host::start().await;
+    let Some(pool) = postgres(&host) else { return };
+    let objects = objects(&host).await;
+    let empty = host.other_workspace().await.workspace.id;
+    mislead(&pool, empty).await;
+    let kept = || join_all([host.workspace.id, empty].map(|id| belongings(&pool, id)));
+    let before = kept().await;
+    let document = aiv::api::openapi();
+    let mut tried = 0;
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        if path.starts_with("/v1/admin/") {
+            continue;
+        }
+        let path = filled(path, &objects);
+        for (method, operation) in methods.as_object().unwrap() {
+            // A stream goes on; and a workspace on its way out is the platform's business.
+            if ["stream_events", "create_deletion_request"]
+                .contains(&operation["operationId"].as_str().unwrap())
+            {
+                continue;
+            }
+            let body = example(&document, operation);
+            let asked = format!("{} {path} {body}", host.workspace.id);
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let answer = host.send(method.clone(), &path, Some(body)).await;
+            let told = answer.body.to_string();
+            let shown = objects.values().find(|object| {
+                uuid::Uuid::parse_str(object).is_ok()
+                    && told.contains(*object)
+                    && !asked.contains(*object)
+            });
+            assert_eq!(shown, None, "{method} {path}: {told}");
+            let empty = answer.body["data"].as_array().is_none_or(Vec::is_empty);
+            let own = ["/v1/providers", "/v1/prompts/suggest", "/v1/schedules/preview"];
+            assert!(empty || own.contains(&&*path), "{method} {path}: {told}");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 130, "only {tried} operations were tried");
+    assert_eq!(kept().await, before);
 }

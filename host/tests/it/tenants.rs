@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::collections::HashMap;
 
 /// An object of each kind, by the name of the path parameter that names it.
-async fn objects(host: &Host) -> HashMap<&'static str, String> {
+pub(crate) async fn objects(host: &Host) -> HashMap<&'static str, String> {
     host.seed_demo(1).await;
     let key = json!({"name": "k", "role": "viewer"});
     let key = host.post("/v1/api-keys", key).await.expect(201);
@@ -90,38 +90,48 @@ async fn objects(host: &Host) -> HashMap<&'static str, String> {
     ])
 }
 
+/// A path of the document with objects in it; what only operators name may be anything.
+pub(crate) fn filled(path: &str, objects: &HashMap<&'static str, String>) -> String {
+    let mut path = path.to_owned();
+    while let Some((before, rest)) = path.split_once('{') {
+        let (name, after) = rest.split_once('}').unwrap();
+        let object = match objects.get(name) {
+            Some(object) => object.clone(),
+            None if path.starts_with("/v1/admin/") => uuid::Uuid::now_v7().to_string(),
+            None => panic!("no object for {{{name}}}"),
+        };
+        path = format!("{before}{object}{after}");
+    }
+    path
+}
+
+/// The first example of what an operation is sent.
+pub(crate) fn example(document: &Value, operation: &Value) -> Value {
+    let reference = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
+    reference.as_str().map_or(json!({}), |reference| {
+        let name = reference.rsplit('/').next().unwrap();
+        document["components"]["schemas"][name]["examples"][0].clone()
+    })
+}
+
 #[tokio::test]
 async fn every_operation_on_an_object_is_closed_to_other_workspaces() {
     let host = Host::start().await;
     let objects = objects(&host).await;
     let other = host.other_workspace().await;
     let document = aiv::api::openapi();
-    let schemas = &document["components"]["schemas"];
     let mut tried = 0;
     for (path, methods) in document["paths"].as_object().unwrap() {
         if !path.contains('{') {
             continue;
         }
-        let mut path = path.clone();
-        while let Some((before, rest)) = path.split_once('{') {
-            let (name, after) = rest.split_once('}').unwrap();
-            // What operators do is refused before anybody looks what it names.
-            let object = match objects.get(name) {
-                Some(object) => object.clone(),
-                None if path.starts_with("/v1/admin/") => uuid::Uuid::now_v7().to_string(),
-                None => panic!("no object for {{{name}}}"),
-            };
-            path = format!("{before}{object}{after}");
-        }
+        let path = filled(path, &objects);
         for (method, operation) in methods.as_object().unwrap() {
             if operation["operationId"] == "save_engine" {
                 // Engines are named by their provider: this makes the other workspace's own one.
                 continue;
             }
-            let reference = &operation["requestBody"]["content"]["application/json"]["schema"];
-            let body = reference["$ref"].as_str().map_or(json!({}), |reference| {
-                schemas[reference.rsplit('/').next().unwrap()]["examples"][0].clone()
-            });
+            let body = example(&document, operation);
             let method: Method = method.to_uppercase().parse().unwrap();
             let answer = other.send(method.clone(), &path, Some(body)).await;
             // What operators do is closed to tenants whatever it names.
@@ -259,11 +269,7 @@ async fn an_idempotency_key_is_a_name_of_its_workspace_only() {
     });
     let mut tried = vec![];
     for (path, operation) in creating {
-        let body = &operation["requestBody"]["content"]["application/json"]["schema"];
-        let Some(name) = body["$ref"].as_str().and_then(|name| name.rsplit('/').next()) else {
-            continue;
-        };
-        let mut body = document["components"]["schemas"][name]["examples"][0].clone();
+        let mut body = example(&document, &operation);
         if path == "/v1/batches" {
             body = json!({"engines": ["perplexity"]});
         }
