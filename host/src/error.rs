@@ -31,9 +31,6 @@ pub enum Error {
     /// Valid JSON that breaks rules, each with a JSON pointer: 422.
     #[error("{}", Violation::summary(.0))]
     Invalid(Vec<Violation>),
-    /// A provider failed on our behalf: 502.
-    #[error("{0}")]
-    Provider(String),
     /// Something we need is away: 503.
     #[error("{0}")]
     Unavailable(String),

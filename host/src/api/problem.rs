@@ -204,7 +204,6 @@ impl<E: Into<Error>> From<E> for Problem {
                 let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", detail);
                 Problem { errors, ..problem }
             }
-            Error::Provider(_) => Self::new(StatusCode::BAD_GATEWAY, "provider", detail),
             Error::Unavailable(_) => Self::unavailable(detail, Duration::from_secs(2)),
             Error::Internal(cause) => Self::internal(&format!("{cause:#}")),
         }

@@ -195,6 +195,9 @@ impl Egress {
             return Err(TransportFailure::refused("only https is allowed"));
         }
         let host = match url.host() {
+            Some(Host::Domain(name)) if is_this_machine(name) => {
+                return Err(TransportFailure::refused(format!("{name} is no public name")));
+            }
             Some(Host::Domain(name)) => name.to_owned(),
             Some(Host::Ipv4(address)) => return Err(refuse_literal(address.into())),
             Some(Host::Ipv6(address)) => return Err(refuse_literal(address.into())),
@@ -261,6 +264,13 @@ fn client_of(resolver: GuardedResolver) -> reqwest::ClientBuilder {
 fn refuse_literal(address: IpAddr) -> TransportFailure {
     let why = if is_global(address) { "use the host's name" } else { "it is not a public address" };
     TransportFailure::refused(format!("an address instead of a host name: {why}"))
+}
+
+/// Names that mean whoever looks them up (RFC 6761 §6.3), so that a typing error is told at once and
+/// not when the address is called.
+fn is_this_machine(name: &str) -> bool {
+    let name = name.strip_suffix('.').unwrap_or(name);
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// Judges every address of a name and hands out only those that hold.

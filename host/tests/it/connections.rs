@@ -94,6 +94,7 @@ async fn a_bad_connection_is_refused_with_what_is_wrong() {
         ("name", json!(" ")),
         ("kind", json!("fax")),
         ("url", json!("https://127.0.0.1/")),
+        ("url", json!("https://LocalHost./")),
         ("url", json!("http://hooks.example.com/")),
         ("secret", json!("short")),
         ("more", json!(1)),

@@ -32,12 +32,12 @@ BEYOND_SCHEMAS = [
     r"must (lie|be) in the future|must lie (after|within)",
     # Fields that go together, or do not.
     r"give either|needs a `from`|lies after `to`|366 days at most",
-    r"^: name either a subject|^/condition/|^/report: |^/batch: the schedule reports",
+    r"^: name either a (subject|user)|^/issuer: is required|^/condition/|^/report: |^/batch: the schedule reports",
     r"is not among `(credentials|hosts)`",
     r"^/facts/\d+/(value: is not of the type|name: stands in the list twice)",
     # What the world decides: addresses, domains, zones, countries, calendars.
     r"^/(facts/\d+/source_)?url: ",
-    r"must be a host name|must be an address or a network",
+    r"must be a host name|must be an address or a network|must be scheme, host and port",
     r"must be an IANA time zone|must be an ISO 3166-1 alpha-2 code",
     r"^/(batch/)?cron: ",
     # What the caller is, or the host believes.

@@ -23,8 +23,13 @@ const PROBLEMS: [(&str, &str, &str); 13] = [
 ];
 
 /// Operations on what may not exist, although no path names it.
-const NAMELESS: [&str; 4] =
-    ["accept_invitation", "cancel_deletion_request", "find_deletion_request", "preview_brand"];
+const NAMELESS: [&str; 5] = [
+    "accept_invitation",
+    "cancel_deletion_request",
+    "create_erasure",
+    "find_deletion_request",
+    "preview_brand",
+];
 
 pub(super) fn upgrade(mut document: Value) -> Value {
     document["openapi"] = "3.1.1".into();

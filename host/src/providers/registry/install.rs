@@ -124,7 +124,7 @@ impl Registry {
 /// others name.
 ///
 /// # Errors
-/// 422 when the address may not be called, 502 when it does not answer with a component.
+/// 422 when the address may not be called, or does not answer with a component.
 pub async fn download(egress: &Egress, url: Url) -> Result<Vec<u8>> {
     let request = Outgoing {
         method: http::Method::GET,
@@ -144,13 +144,12 @@ pub async fn download(egress: &Egress, url: Url) -> Result<Vec<u8>> {
             } else {
                 ""
             };
-            let detail = format!("the component's address answered with status {status}{hint}");
-            Err(Error::Provider(detail))
+            Err(Error::invalid("/url", format!("answered with status {status}{hint}")))
         }
         Err(failure) if failure.error == TransportError::RefusedByPolicy => {
             Err(Error::invalid("/url", format!("cannot be called: {}", failure.reason)))
         }
-        Err(failure) => Err(Error::Provider(format!("the component cannot be fetched: {failure}"))),
+        Err(failure) => Err(Error::invalid("/url", format!("cannot be fetched: {failure}"))),
     }
 }
 

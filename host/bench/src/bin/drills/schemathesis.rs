@@ -124,9 +124,10 @@ async fn prepare(
         let (here, there) = (text(&made, "/workspace/id")?, text(&left, "/workspace/id")?);
         Principal {
             kind,
-            caller: host.token("owner", &here, false).await?,
-            operator: host.token("operator", &there, true).await?,
-            leaver: host.token("leaver", &there, false).await?,
+            // No words of the document: a request that revokes an `owner` would lock all out.
+            caller: host.token("drill-caller", &here, false).await?,
+            operator: host.token("drill-operator", &there, true).await?,
+            leaver: host.token("drill-leaver", &there, false).await?,
         }
     };
     Ok((principal, seed))
