@@ -106,7 +106,7 @@ check: setup ## Format, lints, docs, licences
 	$(CARGO) clippy --locked --workspace --all-targets --features aiv-sdk/testing -- -D warnings
 	cd plugins && $(CARGO) clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --workspace --no-deps --document-private-items
-	@command -v cargo-deny >/dev/null || { echo "==> installing cargo-deny" >&2; $(CARGO) install --locked --version 0.20.2 --target-dir target/tools cargo-deny >&2; }
+	@command -v cargo-deny >/dev/null || { echo "==> installing cargo-deny" >&2; $(CARGO) install --locked --version 0.20.2 --debug --target-dir target/tools cargo-deny >&2; }
 	$(CARGO) deny --locked --config .cargo/deny.toml check bans licenses sources
 	$(call say,everything is in order)
 

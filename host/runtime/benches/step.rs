@@ -11,7 +11,7 @@ use std::hint::black_box;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aiv_runtime::types::{Citation, CitationKind, Moment};
+use aiv_runtime::types::{Citation, CitationKind, Moment, Query};
 use aiv_runtime::{Plugin, Runtime, RuntimeConfig};
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde::Deserialize;
@@ -40,6 +40,23 @@ fn steps(c: &mut Criterion) {
         let step = async || drop(plugin.resume(b"parse", &event, moment).await.unwrap());
         b.iter_custom(|n| repeat(&tokio, n, step));
     });
+    if let Some(component) = built("perplexity") {
+        let plugin = tokio.block_on(runtime.load(&component)).unwrap();
+        let query =
+            Query { surface: "perplexity-agent".into(), ..support::query("Which CRM is best?") };
+        let start = tokio.block_on(plugin.start(&query)).unwrap();
+        let state = support::state(&start).to_owned();
+        let event = support::response(&agent_answer());
+        group.bench_function("Perplexity, start", |b| {
+            b.iter_custom(|n| {
+                repeat(&tokio, n, async || drop(plugin.start(&query).await.unwrap()))
+            });
+        });
+        group.bench_function("Perplexity, resume with 16 KB", |b| {
+            let step = async || drop(plugin.resume(&state, &event, moment).await.unwrap());
+            b.iter_custom(|n| repeat(&tokio, n, step));
+        });
+    }
     group.finish();
     assert_eq!(parse(&body), citations(&tokio, &plugin, &body));
 }
@@ -97,11 +114,50 @@ fn load(tokio: &Tokio, runtime: &Runtime, components: &[Vec<u8>]) -> Duration {
 
 /// The first-party components where they are built, else the guest of the tests.
 fn components() -> Vec<Vec<u8>> {
+    let built: Option<Vec<_>> = ["perplexity", "aio", "brave"].map(built).into_iter().collect();
+    built.unwrap_or_else(|| vec![support::guest("hostile")])
+}
+
+/// A first-party component, where it is built.
+fn built(name: &str) -> Option<Vec<u8>> {
     let dist = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../plugins/dist");
-    let built = ["perplexity", "aio", "brave"]
-        .map(|name| std::fs::read(dist.join(name).with_extension("wasm")));
-    let built: Result<Vec<_>, _> = built.into_iter().collect();
-    built.unwrap_or_else(|_| vec![support::guest("hostile")])
+    std::fs::read(dist.join(name).with_extension("wasm")).ok()
+}
+
+/// An answer of Perplexity's Agent API of about sixteen kilobytes: ten results, half of them cited.
+fn agent_answer() -> String {
+    let results: Vec<_> = (1..=10)
+        .map(|n| {
+            json!({
+                "id": n,
+                "title": format!("The {n} best CRM systems for small teams, compared"),
+                "url": format!("https://reviews.example/{n}/best-crm-systems"),
+                "date": "2026-03-14",
+                "last_updated": "2026-04-01",
+                "source": "web",
+                "snippet": "Prices, limits and \"support\",\nby people who use it.\n".repeat(20),
+            })
+        })
+        .collect();
+    let paragraph = "For **small teams** Acme CRM is often named first [1][2], before Globex [3]. ";
+    let content = [json!({"type": "output_text", "text": paragraph.repeat(30), "annotations": []})];
+    json!({
+        "id": "resp_0198f1d2",
+        "model": "perplexity/sonar",
+        "status": "completed",
+        "output": [
+            {"type": "search_results", "queries": ["best crm"], "results": results},
+            {"type": "message", "role": "assistant", "status": "completed", "content": content},
+        ],
+        "usage": {
+            "input_tokens": 5121,
+            "output_tokens": 412,
+            "total_tokens": 5533,
+            "cost": {"input_cost": 0.0012, "output_cost": 0.0009, "total_cost": 0.0071},
+            "tool_calls_details": {"search_web": {"invocation": 1}},
+        },
+    })
+    .to_string()
 }
 
 /// A chat completion of about six kilobytes with eight search results.
