@@ -32,6 +32,7 @@ BEYOND_SCHEMAS = [
     r"must (lie|be) in the future|must lie (after|within)",
     # Fields that go together, or do not.
     r"give either|needs a `from`|lies after `to`|366 days at most",
+    r"^/name: is the name of the schedule that every workspace has",
     r"^: name either a (subject|user)|^/issuer: is required|^/condition/|^/report: |^/batch: the schedule reports",
     r"is not among `(credentials|hosts)`",
     r"^/facts/\d+/(value: is not of the type|name: stands in the list twice)",
