@@ -319,3 +319,135 @@ async fn a_stream_tells_of_its_own_workspace_only() {
         assert_eq!((refused.status, &refused.body["code"]), (400, &json!("malformed")));
     }
 }
+
+/// Where bodies name objects: method, path, place in the body, kind of object, and the rest of the
+/// body.
+fn references() -> Vec<(&'static str, &'static str, &'static str, &'static str, Value)> {
+    let condition = json!({
+        "kind": "metric", "metric": "mention_rate", "comparison": "drops_by", "days": 7,
+        "threshold": 0.1,
+    });
+    let rule = json!({"name": "drops", "condition": condition});
+    let changed = json!({ "condition": condition });
+    let window = json!({"reason": "r", "ends_at": "2026-02-01T00:00:00Z"});
+    let brand = json!({"brand": {"name": "Acme", "kind": "own", "domains": ["acme.com"]}});
+    let schedule = json!({"name": "named", "cron": "@daily"});
+    vec![
+        ("post", "/v1/alert-rules", "/condition/brand_id", "brand", rule),
+        ("patch", "/v1/alert-rules/{rule}", "/condition/brand_id", "brand", changed),
+        ("post", "/v1/batches", "/prompt_ids/0", "prompt", json!({})),
+        ("post", "/v1/brands/preview", "/replaces", "brand", brand),
+        ("post", "/v1/mute-windows", "/rule_id", "rule", window),
+        ("post", "/v1/prompts/bulk", "/prompt_ids/0", "prompt", json!({"action": "activate"})),
+        ("post", "/v1/schedules", "/batch/prompt_ids/0", "prompt", schedule),
+        ("patch", "/v1/schedules/{schedule}", "/batch/prompt_ids/0", "prompt", json!({})),
+    ]
+}
+
+/// Where a body that obeys `schema` can hold an id.
+fn ids(document: &Value, schema: &Value, place: &str, found: &mut Vec<String>) {
+    if let Some(reference) = schema["$ref"].as_str() {
+        let name = reference.rsplit('/').next().unwrap();
+        return ids(document, &document["components"]["schemas"][name], place, found);
+    }
+    if schema["format"] == "uuid" {
+        found.push(place.to_owned());
+    }
+    let all = ["anyOf", "oneOf", "allOf"].map(|name| schema[name].as_array());
+    for variant in all.into_iter().flatten().flatten() {
+        ids(document, variant, place, found);
+    }
+    if schema["items"].is_object() {
+        ids(document, &schema["items"], &format!("{place}/0"), found);
+    }
+    for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+        ids(document, property, &format!("{place}/{name}"), found);
+    }
+}
+
+/// Puts an id where `place` says, with what it takes around it.
+fn put(body: &mut Value, place: &str, id: &str) {
+    let mut target = body;
+    for step in place.split('/').skip(1) {
+        target = if step == "0" {
+            *target = json!([null]);
+            &mut target[0]
+        } else {
+            &mut target[step]
+        };
+    }
+    *target = json!(id);
+}
+
+/// An answer without what tells it from one to the same request about another object.
+fn about(answer: &Answer, id: &str) -> String {
+    let mut body = answer.body.clone();
+    if let Some(problem) = body.as_object_mut() {
+        problem.remove("request_id");
+    }
+    format!("{} {}", answer.status, body.to_string().replace(id, "ID"))
+}
+
+#[tokio::test]
+async fn an_object_of_others_is_as_good_as_none_wherever_it_is_named() {
+    let host = Host::start().await;
+    let theirs = objects(&host).await;
+    let other = host.other_workspace().await;
+    let own = objects(&other).await;
+    let nobody = uuid::Uuid::now_v7().to_string();
+    let document = aiv::api::openapi();
+
+    // In queries.
+    let mut tried = 0;
+    for (path, operation) in operations(&document, "get", |path, _| !path.contains("/admin/")) {
+        for parameter in operation["parameters"].as_array().into_iter().flatten() {
+            if parameter["in"] != "query" || parameter["schema"]["format"] != "uuid" {
+                continue;
+            }
+            let name = parameter["name"].as_str().unwrap();
+            let kind = name.trim_end_matches("_id");
+            let ask = async |id: &str| {
+                let path = filled(&path, &own);
+                about(&other.get(format!("{path}?{name}={id}")).await, id)
+            };
+            let foreign = ask(&theirs[kind]).await;
+            assert_eq!(foreign, ask(&nobody).await, "{path}?{name}=");
+            assert!(ask(&own[kind]).await.starts_with("200"), "{path}?{name}=");
+            tried += 1;
+        }
+    }
+    assert!(tried >= 8, "only {tried} parameters name an object");
+
+    // In bodies.
+    let mut named = vec![];
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let body = &operation["requestBody"]["content"]["application/json"]["schema"];
+            let mut places = vec![];
+            ids(&document, body, "", &mut places);
+            if !path.starts_with("/v1/admin/") {
+                named.extend(places.into_iter().map(|place| format!("{method} {path} {place}")));
+            }
+        }
+    }
+    named.sort();
+    named.dedup();
+    let mut known: Vec<_> =
+        references().iter().map(|(m, path, place, ..)| format!("{m} {path} {place}")).collect();
+    known.sort();
+    assert_eq!(named, known);
+    for (method, path, place, kind, body) in references() {
+        let path = filled(path, &own);
+        let send = async |id: &str| {
+            let mut body = body.clone();
+            put(&mut body, place, id);
+            let method: Method = method.to_uppercase().parse().unwrap();
+            about(&other.send(method, &path, Some(body)).await, id)
+        };
+        let foreign = send(&theirs[kind]).await;
+        assert!(foreign.starts_with('4'), "{method} {path} {place}: {foreign}");
+        assert_eq!(foreign, send(&nobody).await, "{method} {path} {place}");
+        let allowed = send(&own[kind]).await;
+        assert!(allowed.starts_with('2'), "{method} {path} {place}: {allowed}");
+    }
+}
