@@ -103,13 +103,20 @@ async fn a_python_client_type_checks_and_works() {
 /// The generator's version, also that of its support crate in the client's manifest.
 const OAS3_GEN: &str = "0.29.0";
 
+/// Nobody debugs what is built here, and symbols are most of a gigabyte.
+fn cargo() -> Command {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "none");
+    cargo
+}
+
 fn rust() -> PathBuf {
     let place = prepare("clients/rust", "Cargo.lock", |_| {});
     // It is a program to install, and no dependency: it brings a hundred crates of its own.
     let generator = place.join(format!("oas3-gen-{OAS3_GEN}"));
     let program = generator.join("bin/oas3-gen");
     if !program.exists() {
-        let mut install = Command::new(env!("CARGO"));
+        let mut install = cargo();
         install.args(["install", "oas3-gen", "--version", OAS3_GEN, "--locked", "--debug"]);
         install.args(["--no-track", "--quiet", "--root"]).arg(generator);
         // Beside what else is built: where temporary files go may be small.
@@ -120,7 +127,7 @@ fn rust() -> PathBuf {
     // Its bodies are texts, and a component is none.
     generate.arg(document()).args(["--exclude", "install_provider"]);
     succeed(generate.current_dir(&place));
-    let mut build = Command::new(env!("CARGO"));
+    let mut build = cargo();
     build.args(["build", "--locked", "--quiet", "--target-dir", "target"]);
     succeed(build.current_dir(&place));
     place
