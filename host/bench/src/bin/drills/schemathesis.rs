@@ -124,7 +124,8 @@ async fn prepare(
         let (here, there) = (text(&made, "/workspace/id")?, text(&left, "/workspace/id")?);
         Principal {
             kind,
-            // No words of the document: a request that revokes an `owner` would lock all out.
+            // No words of the document: a request that revokes an `owner` would lock all out. By
+            // their beginning the hooks know them.
             caller: host.token("drill-caller", &here, false).await?,
             operator: host.token("drill-operator", &there, true).await?,
             leaver: host.token("drill-leaver", &there, false).await?,
