@@ -100,6 +100,7 @@ test: setup tools postgres redis plugins sdk ## Run the whole suite on SQLite, a
 	target/debug/aiv-chaos --aiv target/debug/aiv --lease 6
 	$(call say,everything passed)
 
+# cargo-deny is run once and built for it: without optimisation, where the rest is built.
 check: setup ## Format, lints, docs, licences
 	$(CARGO) fmt --all --check
 	cd plugins && $(CARGO) fmt $(PLUGIN_CRATES) --check

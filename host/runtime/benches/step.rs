@@ -124,7 +124,7 @@ fn built(name: &str) -> Option<Vec<u8>> {
     std::fs::read(dist.join(name).with_extension("wasm")).ok()
 }
 
-/// An answer of Perplexity's Agent API of about sixteen kilobytes: ten results, half of them cited.
+/// An answer of Perplexity's Agent API of about sixteen kilobytes: ten results, three of them cited.
 fn agent_answer() -> String {
     let results: Vec<_> = (1..=10)
         .map(|n| {

@@ -345,23 +345,23 @@ fn references() -> Vec<(&'static str, &'static str, &'static str, &'static str, 
 }
 
 /// Where a body that obeys `schema` can hold an id.
-fn ids(document: &Value, schema: &Value, place: &str, found: &mut Vec<String>) {
+fn places_of_ids(document: &Value, schema: &Value, place: &str, found: &mut Vec<String>) {
     if let Some(reference) = schema["$ref"].as_str() {
         let name = reference.rsplit('/').next().unwrap();
-        return ids(document, &document["components"]["schemas"][name], place, found);
+        return places_of_ids(document, &document["components"]["schemas"][name], place, found);
     }
     if schema["format"] == "uuid" {
         found.push(place.to_owned());
     }
     let all = ["anyOf", "oneOf", "allOf"].map(|name| schema[name].as_array());
     for variant in all.into_iter().flatten().flatten() {
-        ids(document, variant, place, found);
+        places_of_ids(document, variant, place, found);
     }
     if schema["items"].is_object() {
-        ids(document, &schema["items"], &format!("{place}/0"), found);
+        places_of_ids(document, &schema["items"], &format!("{place}/0"), found);
     }
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-        ids(document, property, &format!("{place}/{name}"), found);
+        places_of_ids(document, property, &format!("{place}/{name}"), found);
     }
 }
 
@@ -388,16 +388,28 @@ fn about(answer: &Answer, id: &str) -> String {
     format!("{} {}", answer.status, body.to_string().replace(id, "ID"))
 }
 
-#[tokio::test]
-async fn an_object_of_others_is_as_good_as_none_wherever_it_is_named() {
-    let host = Host::start().await;
-    let theirs = objects(&host).await;
-    let other = host.other_workspace().await;
-    let own = objects(&other).await;
-    let nobody = uuid::Uuid::now_v7().to_string();
-    let document = aiv::api::openapi();
+/// A workspace with objects of its own, those of another, and the id of nothing.
+struct Neighbours {
+    host: Host,
+    own: HashMap<&'static str, String>,
+    theirs: HashMap<&'static str, String>,
+    nothing: String,
+}
 
-    // In queries.
+impl Neighbours {
+    async fn start() -> Self {
+        let first = Host::start().await;
+        let theirs = objects(&first).await;
+        let host = first.other_workspace().await;
+        let own = objects(&host).await;
+        Self { host, own, theirs, nothing: uuid::Uuid::now_v7().to_string() }
+    }
+}
+
+#[tokio::test]
+async fn an_object_of_others_in_a_query_is_as_good_as_none() {
+    let Neighbours { host, own, theirs, nothing } = Neighbours::start().await;
+    let document = aiv::api::openapi();
     let mut tried = 0;
     for (path, operation) in operations(&document, "get", |path, _| !path.contains("/admin/")) {
         for parameter in operation["parameters"].as_array().into_iter().flatten() {
@@ -408,23 +420,27 @@ async fn an_object_of_others_is_as_good_as_none_wherever_it_is_named() {
             let kind = name.trim_end_matches("_id");
             let ask = async |id: &str| {
                 let path = filled(&path, &own);
-                about(&other.get(format!("{path}?{name}={id}")).await, id)
+                about(&host.get(format!("{path}?{name}={id}")).await, id)
             };
             let foreign = ask(&theirs[kind]).await;
-            assert_eq!(foreign, ask(&nobody).await, "{path}?{name}=");
+            assert_eq!(foreign, ask(&nothing).await, "{path}?{name}=");
             assert!(ask(&own[kind]).await.starts_with("200"), "{path}?{name}=");
             tried += 1;
         }
     }
     assert!(tried >= 8, "only {tried} parameters name an object");
+}
 
-    // In bodies.
+#[tokio::test]
+async fn an_object_of_others_in_a_body_is_as_good_as_none() {
+    let Neighbours { host, own, theirs, nothing } = Neighbours::start().await;
+    let document = aiv::api::openapi();
     let mut named = vec![];
     for (path, methods) in document["paths"].as_object().unwrap() {
         for (method, operation) in methods.as_object().unwrap() {
             let body = &operation["requestBody"]["content"]["application/json"]["schema"];
             let mut places = vec![];
-            ids(&document, body, "", &mut places);
+            places_of_ids(&document, body, "", &mut places);
             if !path.starts_with("/v1/admin/") {
                 named.extend(places.into_iter().map(|place| format!("{method} {path} {place}")));
             }
@@ -442,11 +458,11 @@ async fn an_object_of_others_is_as_good_as_none_wherever_it_is_named() {
             let mut body = body.clone();
             put(&mut body, place, id);
             let method: Method = method.to_uppercase().parse().unwrap();
-            about(&other.send(method, &path, Some(body)).await, id)
+            about(&host.send(method, &path, Some(body)).await, id)
         };
         let foreign = send(&theirs[kind]).await;
         assert!(foreign.starts_with('4'), "{method} {path} {place}: {foreign}");
-        assert_eq!(foreign, send(&nobody).await, "{method} {path} {place}");
+        assert_eq!(foreign, send(&nothing).await, "{method} {path} {place}");
         let allowed = send(&own[kind]).await;
         assert!(allowed.starts_with('2'), "{method} {path} {place}: {allowed}");
     }

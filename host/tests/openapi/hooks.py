@@ -32,7 +32,6 @@ BEYOND_SCHEMAS = [
     r"must (lie|be) in the future|must lie (after|within)",
     # Fields that go together, or do not.
     r"give either|needs a `from`|lies after `to`|366 days at most",
-    r"^/name: is the name of the schedule that every workspace has",
     r"^: name either a (subject|user)|^/issuer: is required|^/condition/|^/report: |^/batch: the schedule reports",
     r"is not among `(credentials|hosts)`",
     r"^/facts/\d+/(value: is not of the type|name: stands in the list twice)",
@@ -41,6 +40,8 @@ BEYOND_SCHEMAS = [
     r"must be a host name|must be an address or a network|must be scheme, host and port",
     r"must be an IANA time zone|must be an ISO 3166-1 alpha-2 code",
     r"^/(batch/)?cron: ",
+    # What every workspace has.
+    r"^/name: is the name of the schedule that every workspace has",
     # What the caller is, or the host believes.
     r"^/scopes/\d+: must be one of|^/issuer: must be an issuer",
     r"^/workspace_name: is not the name",
@@ -72,7 +73,7 @@ def before_call(context, case, kwargs):
         # The tool sends again what it has read, the callers' own names among it.
         if str(case.body.get("subject")).startswith("drill-"):
             case.body["subject"] = "somebody"
-        if "user_id" in case.body and uuid_of(case.body["user_id"]):
+        if "user_id" in case.body and is_uuid(case.body["user_id"]):
             case.body["user_id"] = str(uuid.uuid4())
     if operation == "stream_events":
         # Without an event to go on from, the stream waits for the next one.
@@ -91,12 +92,13 @@ def before_call(context, case, kwargs):
     a_window(case.query or {})
 
 
-def uuid_of(text):
-    """The UUID that a text is; of other values, none."""
+def is_uuid(value):
+    """Whether the host would look for a user of this id."""
     try:
-        return uuid.UUID(text)
+        uuid.UUID(value)
     except (AttributeError, TypeError, ValueError):
-        return None
+        return False
+    return True
 
 
 def a_window(query):
